@@ -99,6 +99,12 @@ async def test_an_operator_retires_a_task_permanently(api: Api) -> None:
     await start(api, "in-call")
     await api.engine.handle("in-call", "workflow.started", reply(), by=NEW, tasks=[OLD, NEW])
 
+    tried = pb.RetireTaskRequest(task_id="old", request_id="r-1", dry_run=True)
+    assert (await api.handlers.RetireTask(tried)).retired_deliveries == 4
+    assert await dead(api) == {}
+    (listed,) = (await api.handlers.ListHandlers(pb.ListHandlersRequest(with_tasks=True))).handlers
+    assert not listed.retired_task_ids
+
     wanted = pb.RetireTaskRequest(task_id="old", request_id="r-1")
     first = await api.handlers.RetireTask(wanted)
     await eventually(lambda: dead(api), until=lambda found: len(found) == 4, timeout=20)

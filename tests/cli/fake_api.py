@@ -399,13 +399,17 @@ class FakeApi(
         self.hold_waits = False
         self.created = True
         self.asked = waits("w-1")
+        self.asked_of: dict[str, list[wait_pb2.WorkflowWait]] = {}
+        """What a workflow asks, where it is not `asked`."""
         self.hold_bulk = False
         self.hold_watch = False
+        self.answered_start = ""
+        """The request id of the only start that is answered; empty: all are."""
         self.arrived = threading.Event()
         self.letters = [dead_letter()]
         self.known = ["claim-7"]
         self.left = [3]
-        """Retryable dead letters, at one count after the other."""
+        """Retryable dead letters, or deliveries to retire, at one count after the other."""
         self.ended_at: Timestamp | None = None
         self.steps = replay_steps()
         self.breaks: list[int] = []
@@ -429,11 +433,23 @@ class FakeApi(
                 )
             )
 
+    def _hold_bulk(self, call: grpc.ServicerContext) -> None:
+        if self.hold_bulk:
+            self._hold(call)
+
+    def _hold(self, call: grpc.ServicerContext) -> None:
+        ended = threading.Event()
+        if call.add_callback(ended.set):
+            self.arrived.set()
+            ended.wait()
+
     def _outcome(self) -> tuple[str, workflow_pb2.WorkflowContext]:
         return self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
 
     def StartWorkflow(self, request, call):
         self._take("StartWorkflow", request, call)
+        if self.answered_start not in ("", request.request_id):
+            self._hold(call)
         return workflow_service_pb2.StartWorkflowResponse(
             context=context(data=request.data), created=self.created, task_ids=["claim_processor"]
         )
@@ -470,7 +486,7 @@ class FakeApi(
         return workflow_service_pb2.GetWorkflowResponse(
             context=context(
                 "FAILED",
-                waits=self.asked,
+                waits=self.asked_of.get(request.workflow_instance_id, self.asked),
                 data=struct(plate="B-X 1", amount=120),
                 failure=workflow_pb2.WorkflowFailure(
                     reason="NO_PLATE", message="never found", task_id="claim_validator"
@@ -672,6 +688,10 @@ class FakeApi(
 
     def RetireTask(self, request, call):
         self._take("RetireTask", request, call)
+        if request.dry_run:
+            deliveries = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+            return handler_registry_service_pb2.RetireTaskResponse(retired_deliveries=deliveries)
+        self._hold_bulk(call)
         return handler_registry_service_pb2.RetireTaskResponse(retired_deliveries=2)
 
     def ListDeadLetters(self, request, call):
@@ -712,11 +732,7 @@ class FakeApi(
 
     def RetryDeadLetters(self, request, call):
         self._take("RetryDeadLetters", request, call)
-        if self.hold_bulk:
-            ended = threading.Event()
-            if call.add_callback(ended.set):
-                self.arrived.set()
-                ended.wait()
+        self._hold_bulk(call)
         return dead_letter_service_pb2.RetryDeadLettersResponse(retried=3)
 
     def DiscardDeadLetters(self, request, call):

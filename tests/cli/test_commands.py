@@ -506,11 +506,25 @@ def test_tasks_come_from_a_file(api: FakeApi, run: Run, tmp_path: Path) -> None:
 
 def test_a_task_is_retired_when_somebody_says_yes(api: FakeApi, run: Run) -> None:
     assert run("handlers", "retire", "claim_validator", stdin="n\n").exit_code == 1
-    assert "RetireTask" not in api.requests
+    assert api.requests["RetireTask"].dry_run
     asked = run("handlers", "retire", "claim_validator", stdin="y\n")
     assert asked.exit_code == 0
-    assert "Retire claim_validator permanently" in asked.stderr
+    question = (
+        "Retire claim_validator permanently and turn its 3 open deliveries into dead letters?"
+    )
+    assert question in asked.stderr
     assert api.requests["RetireTask"].task_id == "claim_validator"
+    assert not api.requests["RetireTask"].dry_run
+
+
+def test_a_dry_run_of_retiring_only_counts(api: FakeApi, run: Run) -> None:
+    told = run("handlers", "retire", "claim_validator", "--dry-run")
+    assert told.stdout == (
+        "Retiring claim_validator: 3 open deliveries would become dead letters. Nothing was changed.\n"
+    )
+    assert [request.dry_run for _, request in api.received] == [True]
+    counted = run("handlers", "retire", "claim_validator", "--dry-run", "--json")
+    assert json.loads(counted.stdout) == {"retired_deliveries": 3}
 
 
 def test_an_endpoint_that_does_not_host_its_task_is_told_with_its_words() -> None:

@@ -43,4 +43,31 @@ def test_ctrl_c_at_a_question_does_nothing(
     assert end.value.code == 130
     assert "\nNothing was " in capsys.readouterr().err
     changes = {"DiscardDeadLetters", "RetryDeadLetter", "RetireTask", "ProvideInput"}
-    assert not changes & set(api.calls)
+    sent = [rpc for rpc, request in api.received if not getattr(request, "dry_run", False)]
+    assert not changes & set(sent)
+
+
+def test_ctrl_c_at_the_question_of_the_second_workflow_tells_that_the_first_was_answered(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["B-X 1"])
+
+    def answered_once(prompt: str) -> str:
+        for answer in typed:
+            return answer
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("typer._click.termui.visible_prompt_func", answered_once)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    api.known = ["claim-7", "claim-8"]
+    api.asked[0].input_schema.CopyFrom(
+        struct(properties={"plate": {"type": "string"}}, required=["plate"])
+    )
+    with pytest.raises(SystemExit) as end:
+        app(["input", "claim-7", "claim-8", "--address", api.address])
+    assert end.value.code == 130
+    said = capsys.readouterr()
+    assert "claim-7:\nuser_input_required asks: Which plate?" in said.err
+    assert "Nothing more was sent; answered before: claim-7." in said.err
+    assert "Given; claim-7" in said.out
+    assert api.calls.count("ProvideInput") == 1

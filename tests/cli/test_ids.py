@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from cli.conftest import Run, until_shown
-from cli.fake_api import FakeApi, context, dead_letter, waits
+from cli.fake_api import FakeApi, context, dead_letter, struct, waits
 from support.terminal import Terminal
 
 from waystation.v1 import workflow_pb2
@@ -193,6 +193,47 @@ def test_what_was_done_before_a_call_that_failed_is_told(api: FakeApi, run: Run)
     assert told.exit_code == 7
     assert [each["context"]["status"] for each in json.loads(told.stdout)["items"]] == ["CANCELLED"]
     assert json.loads(told.stderr)["error"]["reason"] == "WORKFLOW_ENDED"
+
+
+ANSWER = ("input", "--data", '{"plate": "B-X 1"}')
+
+
+def test_several_workflows_get_the_same_answer_and_each_its_own_request(
+    api: FakeApi, run: Run
+) -> None:
+    api.known = ["claim-7", "claim-8"]
+    told = json.loads(run(*ANSWER, "claim-8", "claim-7", "--by", "Ada", "--json").stdout)
+    assert (len(told["items"]), told["more"]) == (2, False)
+    sent = [request for rpc, request in api.received if rpc == "ProvideInput"]
+    assert [each.workflow_instance_id for each in sent] == ["claim-8", "claim-7"]
+    assert {(each.input["plate"], each.answered_by) for each in sent} == {("B-X 1", "Ada")}
+    assert len({each.request_id for each in sent}) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [(["claim"], 7), (["claim-8", "--wait-id", "w-1"], 2), (["claim-8", "--expected-version", "6"], 2)],
+)  # fmt: skip
+def test_unless_all_of_several_can_be_answered_none_is(
+    more: list[str], code: int, api: FakeApi, run: Run
+) -> None:
+    api.known = ["claim-7", "claim-8"]
+    assert run(*ANSWER, "claim-7", *more).exit_code == code
+    assert "ProvideInput" not in api.calls
+
+
+def test_an_answer_that_does_not_fit_the_last_of_several_is_given_to_none(
+    api: FakeApi, run: Run
+) -> None:
+    api.known = ["claim-7", "claim-8"]
+    api.asked_of["claim-8"] = waits("w-1")
+    api.asked_of["claim-8"][0].input_schema.CopyFrom(struct(required=["amount"]))
+    told = run(*ANSWER, "claim-7", "claim-8")
+    assert (told.exit_code, "claim-8: the answer is not" in " ".join(told.stderr.split())) == (
+        2,
+        True,
+    )
+    assert "ProvideInput" not in api.calls
 
 
 def test_the_exit_code_of_several_waits_is_that_of_the_first_that_did_not_complete(

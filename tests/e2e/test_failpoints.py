@@ -45,6 +45,7 @@ READING = {
     "changes",
     "snapshot",
     "instances_to_retire",
+    "count_to_retire",
     "instances_to_catch_up",
 }
 """Nothing is different after a death there than after one before or behind it."""

@@ -127,6 +127,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "retire": ONE_ROW,
         "retire_undeclared": REGISTERED,
         "instances_to_retire": "limit",
+        "count_to_retire": "limit",
         "instances_to_catch_up": "limit",
         "catch_ups_due": REGISTERED,
         "caught_up": ONE_ROW,

@@ -10,7 +10,7 @@ from store.test_registry import endpoint, spec
 
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.errors import TaskNotFound, TooManyHandlers
-from waystation_domain.model import Delivery, DeliveryState
+from waystation_domain.model import Delivery, DeliveryState, Status
 
 A, B, C = spec("a"), spec("b"), spec("c")
 
@@ -106,6 +106,26 @@ async def test_what_other_services_declare_does_not_count(
     alone, _ = await registry.register(endpoint(replace(B, service_name="b"), service="b", port=1))
     await registry.unregister(alone.handler_id)
     assert not (await registry.retire_undeclared(60)).waiting
+
+
+async def test_what_would_become_dead_letters_is_counted_by_instance_in_portions(
+    engine: Engine, registry: PostgresRegistryStore
+) -> None:
+    await registry.register(endpoint(A))
+    keys = []
+    for state in (DeliveryState.NO_ENDPOINT, DeliveryState.LEASED, DeliveryState.READY):
+        instance, first = await engine.started()
+        await engine.touch_rows(instance.key, first, Delivery(first.event_id, "a", state))
+        keys.append(instance.key)
+    assert await registry.count_to_retire("a") == [(keys[0], 1), (keys[2], 1)]
+    assert await registry.count_to_retire("a", limit=1) == [(keys[0], 1)]
+    assert await registry.count_to_retire("a", after=keys[0]) == [(keys[2], 1)]
+    assert await registry.count_to_retire("b") == []
+    # It may continue, and is held until then.
+    await engine.rows(
+        "UPDATE workflow_instances SET status = %s WHERE key = %s", int(Status.FAILED), keys[0]
+    )
+    assert await registry.count_to_retire("a") == [(keys[0], 0), (keys[2], 1)]
 
 
 async def test_instances_with_open_deliveries_are_found_until_they_have_none(

@@ -72,14 +72,16 @@ class UnregisterHandlerResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class RetireTaskRequest(_message.Message):
-    __slots__ = ("namespace", "task_id", "request_id")
+    __slots__ = ("namespace", "task_id", "request_id", "dry_run")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     task_id: str
     request_id: str
-    def __init__(self, namespace: _Optional[str] = ..., task_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, namespace: _Optional[str] = ..., task_id: _Optional[str] = ..., request_id: _Optional[str] = ..., dry_run: bool = ...) -> None: ...
 
 class RetireTaskResponse(_message.Message):
     __slots__ = ("retired_deliveries",)

@@ -149,7 +149,7 @@ HANDLERS = Group(
             "handlers:retire",
             {
                 "A task that no release declares any more": "waystation handlers retire old_charge",
-                "Without a question": "waystation handlers retire older_charge --yes",
+                "Only count what would become dead letters": "waystation handlers retire older_charge --dry-run",
             },
         ),
     ),
@@ -403,7 +403,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
         ),
         Command(
             "input",
-            "Answer a workflow that waits for input.",
+            "Answer workflows that wait for input.",
             "changes:provide_input",
             {
                 "An answer with its author": "waystation input refund-1 --data '{\"approved\": true}' --by ada",

@@ -35,11 +35,11 @@ def filled(schema: Mapping[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def require_fit(schema: Mapping[str, Any], answer: Any) -> None:
-    """A usage error unless the answer is what the schema describes."""
+def require_fit(schema: Mapping[str, Any], answer: Any, of: str = "") -> None:
+    """A usage error, which begins with `of`, unless the answer is what the schema describes."""
     if found := faults(schema, answer):
         raise typer.BadParameter(
-            f"the answer is not what is asked for: {plain('; '.join(found))} (--no-check sends it anyway)"
+            f"{plain(of)}the answer is not what is asked for: {plain('; '.join(found))} (--no-check sends it anyway)"
         )
 
 

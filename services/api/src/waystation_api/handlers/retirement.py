@@ -51,7 +51,8 @@ class Retirement:
         self._waiting: set[str] = set()
 
     async def retire(self, request: _pb.RetireTaskRequest) -> int:
-        """Retires a task for an operator; returns how many of its deliveries became dead letters. Raises
+        """Retires a task for an operator, or only counts; returns how many of its deliveries became dead letters,
+        or would. Raises
         TaskNotFound, RequestIdReused."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
@@ -61,6 +62,8 @@ class Retirement:
             await copy.refresh()
         if copy.task(task_id) is None:
             raise TaskNotFound.of(task_id)
+        if request.dry_run:
+            return await self._count(task_id)
         begun = await self._store.begin_request(
             _RPC, request_id, digest_of(request), namespace=namespace
         )
@@ -73,6 +76,14 @@ class Retirement:
         if request_id is None:
             return count
         return await self._store.end_request(_RPC, request_id, namespace=namespace)
+
+    async def _count(self, task_id: str) -> int:
+        """How many of its deliveries would become dead letters now."""
+        count, last = 0, 0
+        while found := await self._registry.count_to_retire(task_id, after=last):
+            count += sum(deliveries for _, deliveries in found)
+            last = found[-1][0]
+        return count
 
     async def look(self) -> None:
         """Retires tasks whose grace period is over, and turns open deliveries of retired ones into dead

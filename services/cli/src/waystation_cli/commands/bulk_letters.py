@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from waystation.v1.dead_letter_pb2 import AllOpenDeadLetters, DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import (
@@ -21,6 +17,7 @@ from waystation.v1.dead_letter_service_pb2 import (
     DiscardDeadLettersRequest,
     RetryDeadLettersRequest,
 )
+from waystation_cli import bars
 from waystation_cli.connection import CALL_SECONDS, Api, to_server
 from waystation_cli.consent import require_yes
 from waystation_cli.failures import explain_rpc_error
@@ -29,12 +26,6 @@ from waystation_cli.outcome import INTERRUPTED
 
 # Of a call about many: a great many workflows take minutes.
 _BULK_SECONDS = 600.0
-
-_LOOK_SECONDS = 0.2
-"""Between two looks at Ctrl-C."""
-
-_COUNT_SECONDS = 1.0
-"""Between two looks at how many are left."""
 
 _NOTHING_WAS_DONE = frozenset(
     {
@@ -88,7 +79,14 @@ class Bulk:
         try:
             with noted_ctrl_c() as struck:
                 call = method.future(request, timeout=_BULK_SECONDS)
-                response = self._watched(api, call, affected, struck)
+                response = bars.watched(
+                    call,
+                    self.verb,
+                    total=affected,
+                    left=lambda: self._affected(self.count(api)),
+                    shown=not self.as_json,
+                    struck=struck,
+                )
         except grpc.RpcError as error:
             raise self._failure(error) from error
         if response is None:
@@ -98,31 +96,6 @@ class Bulk:
 
     def _affected(self, counted: CountDeadLettersResponse) -> int:
         return counted.retryable if self.verb == "retry" else counted.count
-
-    def _watched(self, api: Api, call: Any, affected: int, struck: Callable[[], bool]) -> Any:
-        """The answer, None after Ctrl-C; meanwhile a bar, where there is a terminal."""
-        console = Console(stderr=True)
-        with Progress(
-            TextColumn(self.verb),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=self.as_json or not affected or not console.is_terminal,
-        ) as bar:
-            task = bar.add_task("", total=affected)
-            counted_at = time.monotonic()
-            while not struck():
-                try:
-                    return call.result(timeout=_LOOK_SECONDS)
-                except grpc.FutureTimeoutError:
-                    if not bar.disable and time.monotonic() - counted_at > _COUNT_SECONDS:
-                        left = self._affected(self.count(api))
-                        bar.update(task, completed=max(affected - left, 0))
-                        counted_at = time.monotonic()
-        call.cancel()
-        return None
 
     def _tell_how_far(self, api: Api, counted: CountDeadLettersResponse) -> None:
         affected = self._affected(counted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -36,16 +37,17 @@ from waystation_cli.connection import (
 from waystation_cli.consent import asking
 from waystation_cli.output import AsJson
 from waystation_cli.render import message_json, outcomes
+from waystation_cli.render.text import plain
 
 
 def provide_input(
-    workflow_instance_id: WorkflowId,
+    workflow_instance_ids: WorkflowIds,
     data: Annotated[
         str | None,
         typer.Option(
             "--data",
             "--input",
-            help=f"The answer: {JSON_HELP} Without it, a terminal is asked for each field.",
+            help=f"The answer, the same for all: {JSON_HELP} Without it, a terminal is asked for each field.",
         ),
     ] = None,
     wait_id: Annotated[
@@ -64,36 +66,69 @@ def provide_input(
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a workflow that waits for input.
+    """Answer workflows that wait for input.
 
-    The answer is compared with the schema of the wait, if it has one.
+    The answer is compared with the schema of the wait, if it has one. If one of several ids is not clear, or --data
+    does not fit one of them, nothing is sent.
     """
     if data is None and not sys.stdin.isatty():
         raise typer.BadParameter("--data is required where there is no terminal to ask")
-    request = ProvideInputRequest(
+    for option, value in (("--expected-version", expected_version), ("--wait-id", wait_id)):
+        if value and len(workflow_instance_ids) > 1:
+            raise typer.BadParameter(f"{option} is that of one workflow: give one id")
+    common = ProvideInputRequest(
         wait_id=wait_id or "",
         input=arguments.struct(data),
         answered_by=answered_by,
         expected_version=expected_version,
-        request_id=new_request_id(),
     )
+    several_given = len(workflow_instance_ids) > 1
+    given: list[str] = []
     with connected(address, as_json) as api:
-        request.workflow_instance_id = ids.workflow_to_change(api, workflow_instance_id)
-        wait = None if no_check and data is not None else _wait(api, request)
-        if wait is not None:
-            schema = message_json.as_dict(wait.input_schema)
-            if data is None:
+
+        def request_to(each: str) -> ProvideInputRequest:
+            request = ProvideInputRequest(workflow_instance_id=each, request_id=new_request_id())
+            request.MergeFrom(common)
+            return request
+
+        def meant(typed: str) -> str:
+            """The whole id. What --data says is compared with all waits before anything is sent."""
+            found = ids.workflow_to_change(api, typed)
+            if data is not None and not no_check:
+                wait = _wait(api, request_to(found))
+                if wait is not None:
+                    form.require_fit(
+                        message_json.as_dict(wait.input_schema),
+                        message_json.as_dict(common.input),
+                        of=f"{found}: " if several_given else "",
+                    )
+            return found
+
+        def answer_one(each: str) -> ProvideInputResponse:
+            request = request_to(each)
+            if data is None and (wait := _wait(api, request)) is not None:
+                if several_given:
+                    outcomes.print_question_of(each)
                 outcomes.print_question(wait)
-                with asking("Nothing was sent."):
-                    answer = form.filled(schema)
+                with asking(_not_sent(given)):
+                    answer = form.filled(message_json.as_dict(wait.input_schema))
                 request.input.CopyFrom(json_format.ParseDict(answer, Struct()))
-            else:
-                form.require_fit(schema, message_json.as_dict(request.input))
-        response: ProvideInputResponse = api.workflows.ProvideInput(request, timeout=CALL_SECONDS)
-    if as_json:
-        message_json.print_message(response)
-    else:
-        outcomes.print_input_given(response)
+            response: ProvideInputResponse = api.workflows.ProvideInput(
+                request, timeout=CALL_SECONDS
+            )
+            given.append(each)
+            return response
+
+        several.carry_out(
+            workflow_instance_ids, meant, answer_one, outcomes.print_input_given, as_json
+        )
+
+
+def _not_sent(given: Sequence[str]) -> str:
+    """What a person reads who ends the questions."""
+    if not given:
+        return "Nothing was sent."
+    return f"Nothing more was sent; answered before: {plain(', '.join(given))}."
 
 
 def _wait(api: Api, request: ProvideInputRequest) -> WorkflowWait | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,17 +19,21 @@ from waystation.v1.handler_registry_service_pb2 import (
     UnregisterHandlerRequest,
     UnregisterHandlerResponse,
 )
-from waystation_cli import arguments, completion, ids
+from waystation_cli import arguments, bars, completion, ids
 from waystation_cli.commands import several
 from waystation_cli.commands.pages import Limit, Whole, gather
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
     Address,
+    Api,
     connected,
     new_request_id,
+    to_server,
 )
 from waystation_cli.consent import require_yes
+from waystation_cli.interrupts import noted_ctrl_c
+from waystation_cli.outcome import INTERRUPTED
 from waystation_cli.output import AsJson
 from waystation_cli.render import endpoints, message_json
 
@@ -153,6 +158,10 @@ def retire(
             autocompletion=completion.tasks,
         ),
     ],
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only count the deliveries that would become dead letters."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -162,17 +171,55 @@ def retire(
     It gets no more deliveries, even if endpoints declare it. Its open deliveries become dead letters TASK_RETIRED, and their workflows continue. Calls in
     flight finish and take effect. This cannot be undone: a new task needs a new TASK_ID.
     """
-    if not yes:
-        require_yes(f"Retire {task_id} permanently and turn its open deliveries into dead letters?")
     with connected(address, as_json) as api:
-        response: RetireTaskResponse = api.handlers.RetireTask(
-            RetireTaskRequest(task_id=task_id, request_id=new_request_id()),
-            timeout=_RETIRE_SECONDS,
-        )
+
+        def count() -> RetireTaskResponse:
+            response: RetireTaskResponse = api.handlers.RetireTask(
+                RetireTaskRequest(task_id=task_id, dry_run=True), timeout=_RETIRE_SECONDS
+            )
+            return response
+
+        counted = count()
+        if dry_run:
+            response = counted
+        else:
+            if not yes:
+                require_yes(endpoints.retire_question(task_id, counted.retired_deliveries))
+            response = _retired(api, task_id, counted.retired_deliveries, count, address, as_json)
     if as_json:
         message_json.print_message(response)
+    elif dry_run:
+        endpoints.print_would_retire(task_id, response.retired_deliveries)
     else:
         endpoints.print_retired(task_id, response.retired_deliveries)
+
+
+def _retired(
+    api: Api,
+    task_id: str,
+    total: int,
+    count: Callable[[], RetireTaskResponse],
+    address: str,
+    as_json: bool,
+) -> RetireTaskResponse:
+    """The answer. Ctrl-C ends the command, not what was begun: the servers go on with a retired task."""
+    with noted_ctrl_c() as struck:
+        response: RetireTaskResponse | None = bars.watched(
+            api.handlers.RetireTask.future(
+                RetireTaskRequest(task_id=task_id, request_id=new_request_id()),
+                timeout=_RETIRE_SECONDS,
+            ),
+            "retire",
+            total=total,
+            left=lambda: count().retired_deliveries,
+            shown=not as_json,
+            struck=struck,
+        )
+    if response is None:
+        again = ["waystation", "handlers", "retire", task_id, "--yes", *to_server(address)]
+        endpoints.tell_retiring(max(total - count().retired_deliveries, 0), total, again)
+        raise typer.Exit(INTERRUPTED)
+    return response
 
 
 def _task(text: str) -> TaskSpec:

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from waystation_cli import arguments
+from waystation_cli import arguments, bars
 from waystation_cli.connection import reporting_failures
 from waystation_cli.failures import CommandFailed
-from waystation_cli.outcome import BAD_SETTINGS
+from waystation_cli.outcome import BAD_SETTINGS, INTERRUPTED
 from waystation_cli.output import AsJson
 from waystation_cli.render import documents, schema
 
@@ -60,7 +60,16 @@ def migrate(
     """
     seconds = arguments.seconds(wait)
     with reporting_failures(as_json):
-        done = asyncio.run(_migrate(database_url, seconds, dry_run=dry_run, make_roles=roles))
+        try:
+            done = asyncio.run(
+                _migrate(
+                    database_url, seconds, dry_run=dry_run, make_roles=roles, shown=not as_json
+                )
+            )
+        except KeyboardInterrupt as interrupt:
+            if not dry_run:
+                schema.tell_stopped()
+            raise typer.Exit(INTERRUPTED) from interrupt
     names = (
         {"servers": done.roles.servers, "readers": done.roles.readers}
         if done.roles is not None
@@ -77,7 +86,7 @@ def migrate(
 
 
 async def _migrate(
-    database_url: str, seconds: float, *, dry_run: bool, make_roles: bool
+    database_url: str, seconds: float, *, dry_run: bool, make_roles: bool, shown: bool
 ) -> Migrated:
     # Only here: other commands need nothing of the engine, and start faster without it.
     import psycopg
@@ -94,7 +103,14 @@ async def _migrate(
         try:
             if dry_run:
                 return await _versions(database_url)
-            return await migrate_schema(database_url, make_roles=make_roles)
+            with bars.bar("migrate", total=None, shown=shown) as drawn:
+                return await migrate_schema(
+                    database_url,
+                    make_roles=make_roles,
+                    on_step=lambda made, total: drawn.update(
+                        drawn.task_ids[0], completed=made, total=total
+                    ),
+                )
         except (psycopg.OperationalError, OperationalError) as error:
             if time.monotonic() >= deadline:
                 raise _unreachable(database_url, error) from error
@@ -147,7 +163,7 @@ def _refused(database_url: str, error: Exception) -> CommandFailed:
         code="FAILED_PRECONDITION",
         reason="NOT_MIGRATED",
         message=f"Postgres at {_place(database_url)} refused a step of the migration: {_said(error)}",
-        hint="The completed steps are kept; fix the problem and run the command again.",
+        hint="The schema is as it was; fix the problem and run the command again.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
@@ -12,9 +13,10 @@ from typing import Any, TextIO
 
 import typer
 
-from waystation_cli import arguments
-from waystation_cli.connection import new_request_id, reporting_failures
+from waystation_cli import arguments, bars
+from waystation_cli.connection import new_request_id, reporting_failures, to_server
 from waystation_cli.failures import CommandFailed, bad_tls_settings, tls_failed, unreachable
+from waystation_cli.outcome import INTERRUPTED
 from waystation_cli.render import documents
 from waystation_cli.render.text import plain
 from waystation_worker import (
@@ -43,7 +45,13 @@ def start_many(
     and its number, so that the same command starts nothing twice. With `dry_run` nothing is sent: the lines that
     can be read are named, and what is wrong with the others."""
     starts = _Starts(workflow_type, request_id, as_json)
-    with reporting_failures(as_json), _opened(file) as lines:
+    with (
+        reporting_failures(as_json),
+        _opened(file) as lines,
+        starts.bar,
+    ):
+        if not starts.bar.disable and file != "-":
+            starts.bar.update(starts.bar.task_ids[0], total=_number_of_starts(file))
         try:
             asyncio.run(starts.check(lines) if dry_run else starts.carry_out(lines, address))
         except UnicodeDecodeError as error:
@@ -52,6 +60,20 @@ def start_many(
                 reason="NOT_UTF8",
                 message=f"{file} is not UTF-8 text; the lines printed above were started.",
             ) from error
+        except KeyboardInterrupt as interrupt:
+            starts.bar.stop()
+            if not dry_run:
+                starts.tell_how_far(file, workflow_type, address)
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
+def _number_of_starts(file: str) -> int | None:
+    """The lines that are not empty; None: it can be read only once, or not at all."""
+    path = Path(file)
+    if not path.is_file():
+        return None
+    with path.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
 
 
 def _opened(file: str) -> TextIO:
@@ -71,6 +93,22 @@ class _Starts:
         self._numbers: dict[int, int] = {}
         """Lines, by the identity of what is in flight."""
         self._refused = 0
+        self._started = 0
+        self.bar = bars.bar("start", total=None, shown=not as_json)
+
+    def tell_how_far(self, file: str, workflow_type: str | None, address: str) -> None:
+        """Tells on stderr what was done, and which command does the rest."""
+        words = ["waystation", "start", *([workflow_type] if workflow_type else []), "--many", file]
+        words += ["--request-id", self._request_id, *to_server(address)]
+        done = f"{self._started} lines were started" + (
+            f", {self._refused} were not" if self._refused else ""
+        )
+        again = ", with the same lines" if file == "-" else ""
+        print(
+            f"Stopped. {done}; later ones may have been. This starts the rest{again}, and nothing twice:",
+            file=sys.stderr,
+        )
+        print(f"  {plain(shlex.join(words))}", file=sys.stderr)
 
     async def carry_out(self, lines: TextIO, address: str) -> None:
         try:
@@ -147,6 +185,7 @@ class _Starts:
         started, error = result.workflow, result.error
         instance_id = result.new.workflow_instance_id or ""
         if started is not None:
+            self._started += 1
             known = "" if started.created else " (was there already)"
             self._tell(
                 f"{number}: {started.id}{known}",
@@ -173,6 +212,7 @@ class _Starts:
         )
 
     def _tell(self, line: str, told: dict[str, Any]) -> None:
+        self.bar.advance(self.bar.task_ids[0])
         if self._as_json:
             documents.print_one_of_many(told)
         else:

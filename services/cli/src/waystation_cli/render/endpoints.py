@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -96,6 +98,32 @@ def print_retired(task_id: str, deliveries: int) -> None:
     if deliveries:
         noun = "delivery is a dead letter" if deliveries == 1 else "deliveries are dead letters"
         out.print(f"{deliveries} open {noun} now: `waystation dead-letters list`.")
+
+
+def retire_question(task_id: str, deliveries: int) -> str:
+    """What a person is asked before it is done."""
+    then = f" and turn its {deliveries} open {_deliveries(deliveries)} into dead letters"
+    return plain(f"Retire {task_id} permanently{then if deliveries else ''}?")
+
+
+def print_would_retire(task_id: str, deliveries: int) -> None:
+    """Tells what retiring it would do now."""
+    would = f"{deliveries} open {_deliveries(deliveries)} would become dead letters"
+    stdout().print(plain(f"Retiring {task_id}: {would}. Nothing was changed."))
+
+
+def tell_retiring(done: int, total: int, again: Sequence[str]) -> None:
+    """Tells on stderr how far it came, and what waits for the rest."""
+    print(
+        f"Stopped. {done} of {total} {_deliveries(total)} are dead letters. If the task is retired already, the "
+        "servers do the rest; this makes sure, and waits for it:",
+        file=sys.stderr,
+    )
+    print(f"  {plain(shlex.join(again))}", file=sys.stderr)
+
+
+def _deliveries(number: int) -> str:
+    return "delivery" if number == 1 else "deliveries"
 
 
 def endpoint(handler: Handler) -> str:

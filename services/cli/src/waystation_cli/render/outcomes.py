@@ -111,6 +111,11 @@ def print_question(wait: WorkflowWait) -> None:
     print(quoted(wait.message, f"{wait.task_id} asks: "), file=sys.stderr)
 
 
+def print_question_of(workflow_instance_id: str) -> None:
+    """Tells on stderr which workflow asks, of several."""
+    print(plain(f"{workflow_instance_id}:"), file=sys.stderr)
+
+
 def print_end(out: Console, context: WorkflowContext) -> None:
     """Tells why it failed, and what it gave."""
     if context.HasField("failure"):

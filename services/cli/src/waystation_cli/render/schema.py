@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from waystation_cli.render.text import plain, stdout
+
+
+def tell_stopped() -> None:
+    """Tells on stderr what Ctrl-C left, and how to go on."""
+    print(
+        "Stopped. The steps are made together, so the schema is as it was; the same command migrates it.",
+        file=sys.stderr,
+    )
 
 
 def print_migrated(before: str | None, after: str, *, dry_run: bool) -> None:

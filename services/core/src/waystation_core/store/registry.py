@@ -74,6 +74,7 @@ class PostgresRegistryStore:
         self.retire = retirement.retire
         self.retire_undeclared = retirement.retire_undeclared
         self.instances_to_retire = retirement.instances_to_retire
+        self.count_to_retire = retirement.count_to_retire
         catching_up = CatchUps(pool)
         self.instances_to_catch_up = catching_up.instances_to_catch_up
         self.catch_ups_due = catching_up.catch_ups_due

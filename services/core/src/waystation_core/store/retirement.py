@@ -132,6 +132,30 @@ class Retirement:
             )
             return [(row[0], row[1]) for row in await cursor.fetchall()]
 
+    async def count_to_retire(
+        self,
+        task_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[tuple[int, int]]:
+        async with connection_of(self._pool) as connection:
+            # The condition is `lifecycle.treatment`: other deliveries are skipped or held.
+            cursor = await connection.execute(
+                f"""
+                SELECT d.instance_key, count(*) FILTER
+                    (WHERE {states.one_of("i.status", states.OPEN)} OR e.after_end)
+                FROM deliveries d JOIN workflow_instances i ON i.key = d.instance_key
+                    JOIN events e ON e.event_id = d.event_id
+                WHERE d.task_id = %(task_id)s AND {states.one_of("d.state", states.CALLABLE)}
+                  AND (i.namespace = %(namespace)s) IS TRUE AND d.instance_key > %(after)s
+                GROUP BY d.instance_key ORDER BY d.instance_key LIMIT %(limit)s
+                """,
+                {"namespace": namespace, "task_id": task_id, "after": after, "limit": limit},
+            )
+            return [(row[0], row[1]) for row in await cursor.fetchall()]
+
 
 async def lock_registry(connection: Connection, namespace: str) -> None:
     """Serialises all changes of handlers and tasks of a namespace. Raises NamespaceNotFound."""

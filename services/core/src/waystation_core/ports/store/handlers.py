@@ -190,6 +190,18 @@ class RegistryStore(Protocol):
         (or of this one) that are not in call, held or dead. Without a namespace: of all of them."""
         ...
 
+    async def count_to_retire(
+        self,
+        task_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        namespace: str = DEFAULT_NAMESPACE,
+    ) -> list[tuple[int, int]]:
+        """(key of the instance, how many of its deliveries), in order and after that key: of what would become dead
+        letters if this task were retired now. An instance may have none of them."""
+        ...
+
     async def instances_to_catch_up(
         self,
         task: TaskSpec,
