@@ -117,9 +117,10 @@ async def migrate(
     url: str, *, make_roles: bool = False, on_step: OnStep | None = None
 ) -> Migrated:
     """Brings the schema up to date, and the rights of the roles, if there are any; with `make_roles` they are made.
+
     Nothing is done to the schema of a newer release that this one can work on. Raises UnfitDatabase, RolesRefused,
     WrongSchema for a schema that it cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres cannot
-    be reached. All steps are made or none, also if it is cancelled: then it ends at once, unless they are made already.
+    be reached. All steps are made or none, also if it is cancelled: then it ends at once, unless they are made.
 
     `on_step` is called in another thread, before the first step and after each.
     """
