@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from waystation_api.workflows.changes import Change, Changes
 from waystation_core.decisions import Decision
+from waystation_core.identity.principal import caller
 from waystation_core.ports.store import QueryStore
 from waystation_core.registries import Registries
 from waystation_domain import completions
@@ -77,6 +78,12 @@ class Completions:
                 field="completion_token",
             )
         event_id = attempt.event_id
+        # Where callers are known, the token alone is not enough. For a service that the caller may not act for, the
+        # answer is that for a delivery that does not exist.
+        principal = caller()
+        known = registry.task(attempt.task_id)
+        if known is not None and not principal.may_act_for(known.service_name, change.namespace):
+            raise _unknown(attempt)
         instance = await self._queries.instance_of_event(event_id, namespace=change.namespace)
         if instance is None:
             raise _unknown(attempt)
@@ -89,6 +96,8 @@ class Completions:
                 raise _NotNow
             task = registry.task(row.task_id) if row is not None else None
             if where is AttemptState.OVER or row is None or task is None:
+                raise _unknown(attempt)
+            if not principal.may_act_for(task.service_name, change.namespace):
                 raise _unknown(attempt)
             event = await locked.event(event_id)
             assert event is not None, "its instance was found by it"

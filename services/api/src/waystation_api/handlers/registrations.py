@@ -18,6 +18,7 @@ from waystation_conversion import (
     timestamp_from_proto,
 )
 from waystation_core.decisions import Decisions
+from waystation_core.identity.principal import caller
 from waystation_core.ports.store import Registration, RegistryStore
 from waystation_core.registries import Registries
 from waystation_core.rpc.addresses import admitted_addresses
@@ -130,11 +131,12 @@ class Registrations:
         """Tasks whose second look this server has claimed and not finished."""
 
     async def register(self, request: _pb.RegisterHandlerRequest) -> tuple[Registration, int]:
-        """The registration, and how many deliveries its new tasks caught up with. Raises EndpointNotAllowed,
-        TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
+        """The registration, and how many deliveries its new tasks caught up with. Raises PermissionDenied,
+        EndpointNotAllowed, TaskOwnedByOtherService, RequestIdReused, TooManyHandlers."""
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         wanted = registration_from_proto(request, namespace)
+        caller().require_service(wanted.service_name, namespace)
         await self._check_endpoint(wanted.host, wanted.port)
         digest = digest_of(request)
         stored, new_tasks = await self._registry.register(
@@ -159,8 +161,13 @@ class Registrations:
         return stored, caught_up
 
     async def unregister(self, namespace: str, handler_id: str) -> None:
-        """Removes an endpoint, if it exists."""
-        await self._registry.unregister(handler_id, namespace=namespace, by=audited_call())
+        """Removes an endpoint, if it exists and is of a service that the caller may act for."""
+        await self._registry.unregister(
+            handler_id,
+            namespace=namespace,
+            services=caller().services_in(namespace),
+            by=audited_call(),
+        )
         log.info("handler_unregistered", handler_id=handler_id)
         await self._registries.of(namespace).refresh()
 

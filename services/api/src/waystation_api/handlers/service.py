@@ -18,6 +18,7 @@ from waystation_api.handlers.retirement import Retirement
 from waystation_api.pages import Key, Page, fill
 from waystation_api.requests import check_namespace, check_request_id
 from waystation_conversion import set_duration, set_timestamp, task_spec_to_proto
+from waystation_core.identity.principal import caller
 from waystation_core.ports.store import Registration, RegistryStore
 from waystation_domain import limits
 from waystation_domain.errors import InvalidId
@@ -51,7 +52,11 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         response = _pb.RenewHandlerResponse()
         set_duration(
             response.lease_remaining,
-            await self._registry.renew(_handler_id(request.handler_id), namespace=namespace),
+            await self._registry.renew(
+                _handler_id(request.handler_id),
+                namespace=namespace,
+                services=caller().services_in(namespace),
+            ),
         )
         return response
 

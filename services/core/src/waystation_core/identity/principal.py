@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from waystation_core.rpc.roles import OF_THE_INSTALLATION, ROLES, Role
-from waystation_domain.errors import NamespaceNotFound, PermissionDenied
+from waystation_domain.errors import NamespaceNotFound, PermissionDenied, shown
 from waystation_domain.model import DEFAULT_NAMESPACE
 
 EVERY = "*"
@@ -54,16 +54,32 @@ class Principal:
         if self is not ANONYMOUS and not self.may(method, namespace):
             raise denied(method)
 
-    def may_act_for(self, service_name: str, namespace: str) -> bool:
-        """Whether it may register and complete for a service: a handler for its own ones, an operator for
-        all."""
+    def services_in(self, namespace: str) -> frozenset[str] | None:
+        """The services that it may register and complete for; None: all, as an operator may."""
         roles = self.roles_in(namespace)
         if Role.OPERATOR in roles or Role.ADMIN in roles:
-            return True
-        return Role.HANDLER in roles and not self.service_names.isdisjoint({service_name, EVERY})
+            return None
+        if Role.HANDLER not in roles:
+            return _NO_SERVICES
+        return None if EVERY in self.service_names else self.service_names
+
+    def may_act_for(self, service_name: str, namespace: str) -> bool:
+        """Whether that service is one of `services_in`."""
+        services = self.services_in(namespace)
+        return services is None or service_name in services
+
+    def require_service(self, service_name: str, namespace: str) -> None:
+        """Raises PermissionDenied unless it may act for that service."""
+        if not self.may_act_for(service_name, namespace):
+            raise PermissionDenied(
+                f"Your credential does not act for the service {shown(service_name)}. Ask an admin for a token "
+                "with this service name.",
+                service_name=shown(service_name),
+            )
 
 
 _NONE: frozenset[Role] = frozenset()
+_NO_SERVICES: frozenset[str] = frozenset()
 
 ANONYMOUS = Principal("anonymous", {EVERY: GRANTABLE}, frozenset({EVERY}))
 """Everybody, on a server that asks for no credential."""

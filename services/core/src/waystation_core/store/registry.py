@@ -82,15 +82,21 @@ class PostgresRegistryStore:
 
     # --- registering -----------------------------------------------------------------------
 
-    async def renew(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> float:
+    async def renew(
+        self,
+        handler_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        services: Collection[str] | None = None,
+    ) -> float:
         found = None
         if may_be_ours(handler_id):
             async with connection_of(self._pool) as connection:
                 cursor = await connection.execute(
                     "UPDATE handlers SET lease_until = now() + make_interval(secs => lease_seconds)"
                     " WHERE handler_id = %s::uuid AND namespace = %s AND lease_until > now() "
-                    "RETURNING lease_seconds",
-                    (handler_id, namespace),
+                    "AND (%s::text[] IS NULL OR service_name = ANY(%s)) RETURNING lease_seconds",
+                    (handler_id, namespace, *(_list(services),) * 2),
                 )
                 found = await cursor.fetchone()
         if found is None:
@@ -106,6 +112,7 @@ class PostgresRegistryStore:
         handler_id: str,
         *,
         namespace: str = DEFAULT_NAMESPACE,
+        services: Collection[str] | None = None,
         by: AuditedCall | None = None,
     ) -> None:
         if not may_be_ours(handler_id):
@@ -116,11 +123,16 @@ class PostgresRegistryStore:
                 WITH gone AS (
                     DELETE FROM handlers
                     WHERE handler_id = %(handler_id)s::uuid AND namespace = %(namespace)s
+                      AND (%(services)s::text[] IS NULL OR service_name = ANY(%(services)s))
                     RETURNING tasks
                 )
                 {_COUNT_GONE}
                 """,
-                {"handler_id": handler_id, "namespace": namespace},
+                {
+                    "handler_id": handler_id,
+                    "namespace": namespace,
+                    "services": _list(services),
+                },
             )
             if cursor.rowcount:
                 await record()
@@ -262,3 +274,7 @@ def _with_reports(
             sorted(task.task_id for task in handler.tasks if task.task_id in retired)
         ),
     )
+
+
+def _list(services: Collection[str] | None) -> list[str] | None:
+    return None if services is None else sorted(services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -123,8 +123,15 @@ class RegistryStore(Protocol):
         """
         ...
 
-    async def renew(self, handler_id: str, *, namespace: str = DEFAULT_NAMESPACE) -> float:
-        """Extends the lease from now; seconds. Raises HandlerNotFound if it is unknown or lapsed."""
+    async def renew(
+        self,
+        handler_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        services: Collection[str] | None = None,
+    ) -> float:
+        """Extends the lease from now; seconds. Raises HandlerNotFound if it is unknown or lapsed, or of none of
+        these services (None: of any)."""
         ...
 
     async def unregister(
@@ -132,9 +139,10 @@ class RegistryStore(Protocol):
         handler_id: str,
         *,
         namespace: str = DEFAULT_NAMESPACE,
+        services: Collection[str] | None = None,
         by: AuditedCall | None = None,
     ) -> None:
-        """Removes the registration, if it exists, and then stores the entry of `by` with it. Raises the
+        """Removes the registration, if it exists and is of one of these services (None: of any), and then stores the entry of `by` with it. Raises the
         generation if it declared more than the tasks' specs."""
         ...
 
