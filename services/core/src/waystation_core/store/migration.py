@@ -113,9 +113,7 @@ class _Stopped(Exception):
     """Somebody stopped it between two steps."""
 
 
-async def migrate(
-    url: str, *, make_roles: bool = False, on_step: OnStep | None = None
-) -> Migrated:
+async def migrate(url: str, *, make_roles: bool = False, on_step: OnStep | None = None) -> Migrated:
     """Brings the schema up to date, and the rights of the roles, if there are any; with `make_roles` they are made.
 
     Nothing is done to the schema of a newer release that this one can work on. Raises UnfitDatabase, RolesRefused,
