@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.broker_rights import as_role
 from support.databases import as_app, migrated
 from support.system import Embedded, Parts, System
 
@@ -24,7 +25,8 @@ def long_form(request: pytest.FixtureRequest) -> bool:
 def system(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
-    """One system for the tests of a module, in both forms."""
+    """One system for the tests of a module, in both forms; in parts, with the rights that docs/security.md
+    gives servers."""
     folder = tmp_path_factory.mktemp("system")
     if request.param == "embedded":
         with Embedded(folder) as embedded:
@@ -33,7 +35,12 @@ def system(
     postgres: PostgresServer = request.getfixturevalue("postgres")
     rabbitmq: RabbitMQServer = request.getfixturevalue("rabbitmq")
     database_url, amqp_url = postgres.fresh_database(migrated), rabbitmq.fresh_vhost()
-    with Parts(folder, database_url=as_app(database_url), amqp_url=amqp_url) as parts:
+    with Parts(
+        folder,
+        database_url=as_app(database_url),
+        amqp_url=as_role(rabbitmq, amqp_url, "router"),
+        api_amqp_url=as_role(rabbitmq, amqp_url, "api"),
+    ) as parts:
         yield parts
     rabbitmq.drop_vhost(amqp_url)
     postgres.drop_database(database_url)

@@ -177,12 +177,15 @@ class Parts(System):
         *,
         database_url: str,
         amqp_url: str,
+        api_amqp_url: str | None = None,
         routers: int = 2,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`api_amqp_url`: the API has a user of its own there."""
         super().__init__(folder)
         self.routers: list[ChildProcess] = []
         self._routers = routers
+        self._of_api = {"WAYSTATION_BROKER_URL": api_amqp_url} if api_amqp_url else {}
         self._environment = {
             "WAYSTATION_DATABASE_URL": database_url,
             "WAYSTATION_BROKER_URL": amqp_url,
@@ -222,7 +225,7 @@ class Parts(System):
 
     def _start_api(self) -> ChildProcess:
         port = self.address.rpartition(":")[2]
-        environment = {**self._environment, "WAYSTATION_API_PORT": port}
+        environment = {**self._environment, **self._of_api, "WAYSTATION_API_PORT": port}
         self._api = self._spawn("api", [BINARIES / "waystation-api"], environment)
         self.engine.append(self._api)
         return self._api
