@@ -123,6 +123,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "unregister": ONE_ROW,
         "handlers": "limit",
         "changes": REGISTERED,
+        "namespaces": REGISTERED,
         "snapshot": REGISTERED,
         "retire": ONE_ROW,
         "retire_undeclared": REGISTERED,
@@ -246,7 +247,7 @@ async def test_a_change_of_endpoints_wakes_what_was_parked_before_it_once(engine
     await engine.rows("UPDATE deliveries SET since = now() - interval '10 s'")
     woken = 0
     while found := await engine.store.wake_parked(of_default("a"), 20, parked_for=5.0):
-        woken += found["a"]
+        woken += found["default", "a"]
         await engine.rows(
             "UPDATE deliveries SET state = 3, since = now(), due_at = now() + interval '1 h' "
             "WHERE state = 1"
