@@ -19,7 +19,7 @@ MUTANTS = (
         "tls/servers.py",
         (
             (
-                "            self._configuration = _configuration(self._watched.material)\n        return news",
+                "            self._new = _configuration(self._watched.material)\n        return news",
                 "            pass\n        return news",
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -137,7 +138,9 @@ class ServerCredentials:
             self._requires,
         )
 
-    def _what_is_new(self) -> grpc.ServerCertificateConfiguration | None:
+    def _what_is_new(
+        self,
+    ) -> Any:  # the types of gRPC do not know that None means the same as before
         """Each configuration is given once: gRPC replaces its own by whatever it gets, and does not protect a
         handshake that another thread begins at that moment. If it got one with every connection, connections that
         come and go would end the process (seen with grpcio 1.85: 100 at once)."""
