@@ -18,6 +18,7 @@ from waystation.v1 import (
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2_grpc,
     system_service_pb2_grpc,
+    token_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
 from waystation_api.app import Store, build
@@ -83,6 +84,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             completions=delivery_completion_service_pb2_grpc.DeliveryCompletionServiceStub(channel),
             system=system_service_pb2_grpc.SystemServiceStub(channel),
             audit=audit_service_pb2_grpc.AuditServiceStub(channel),
+            tokens=token_service_pb2_grpc.TokenServiceStub(channel),
         )
 
     yield start

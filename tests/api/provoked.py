@@ -38,6 +38,8 @@ from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completions_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
 from waystation.v1 import system_service_pb2 as system_pb
+from waystation.v1 import token_pb2
+from waystation.v1 import token_service_pb2 as tokens_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.history_pb2 import HistoryFilter
@@ -110,6 +112,10 @@ retire = plain(handlers_pb.RetireTaskRequest, task_id="claim_validator")
 handlers = plain(handlers_pb.ListHandlersRequest)
 flow = plain(system_pb.GetFlowRequest)
 audit = plain(audit_pb.ListAuditRequest)
+READS = token_pb2.RoleGrant(namespace="default", roles=[token_pb2.ROLE_READER])
+create_token = plain(tokens_pb.CreateTokenRequest, name="deploy", grants=[READS])
+tokens = plain(tokens_pb.ListTokensRequest)
+revoke = plain(tokens_pb.RevokeTokenRequest, token_id=NOBODY)
 
 FULL = {"WAYSTATION_MAX_BACKLOG": "1"}
 FEW_EVENTS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": "1"}
@@ -148,6 +154,10 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "GetSystemStatus": plain(system_pb.GetSystemStatusRequest)(),
     "GetFlow": flow(),
     "ListAudit": audit(),
+    "CreateToken": create_token(),
+    "ListTokens": tokens(),
+    # Revoked by its id alone: there is none in the world, and no test needs one.
+    "RevokeToken": revoke(),
 }
 
 
@@ -391,5 +401,12 @@ REFUSALS: dict[str, list[Row]] = {
         Row("INVALID_ID", flow(workflow_type=BAD_ID)),
         Row("INVALID_FIELD", flow(max_instances=-1)),
     ],
+    "CreateToken": [
+        Row("INVALID_ID", create_token(name=BAD_ID)),
+        Row("INVALID_FIELD", create_token(grants=[])),
+        Row("TOKEN_ALREADY_EXISTS", create_token(), before=create_token()),
+    ],
+    "ListTokens": _pages(tokens),
+    "RevokeToken": [Row("INVALID_ID", revoke(token_id="x")), Row("TOKEN_NOT_FOUND", revoke())],
     "ListAudit": [*_pages(audit), Row("INVALID_FIELD", audit(target="x" * 301))],
 }

@@ -112,6 +112,7 @@ class Api:
     completions: Any
     system: Any
     audit: Any
+    tokens: Any
 
 
 async def history(api: Api, name: str = "w-1") -> list[HistoryEntry]:

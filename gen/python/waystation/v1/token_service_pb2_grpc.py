@@ -60,8 +60,7 @@ class TokenServiceServicer(object):
 
     def CreateToken(self, request, context):
         """Makes a token and returns its secret, once. A server that uses it follows a change within 30 s.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / NAMESPACE_NOT_FOUND; ALREADY_EXISTS /
-        TOKEN_ALREADY_EXISTS.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; ALREADY_EXISTS / TOKEN_ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
