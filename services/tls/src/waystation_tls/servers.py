@@ -134,16 +134,15 @@ class ServerCredentials:
         is ready, because other connections wait for it."""
         return grpc.dynamic_ssl_server_credentials(
             _configuration(self._watched.material),
-            self._what_is_new,  # type: ignore[arg-type]  # None: nothing new, as gRPC's documentation says
+            self._what_is_new,
             self._requires,
         )
 
-    def _what_is_new(
-        self,
-    ) -> Any:  # the types of gRPC do not know that None means the same as before
+    def _what_is_new(self) -> Any:  # None means the same as before, which gRPC's types do not know
         """Each configuration is given once: gRPC replaces its own by whatever it gets, and does not protect a
         handshake that another thread begins at that moment. If it got one with every connection, connections that
-        come and go would end the process (seen with grpcio 1.85: 100 at once)."""
+        come and go would end the process (seen with grpcio 1.85: 100 at once). What is left of that is one moment
+        in the life of a certificate."""
         new, self._new = self._new, None
         return new
 
