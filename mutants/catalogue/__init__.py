@@ -1,6 +1,7 @@
 """All mutants, by what they break."""
 
 from mutants.catalogue import (
+    callers,
     commits,
     conflicts,
     continuation,
@@ -26,6 +27,7 @@ from mutants.catalogue import (
 from mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    *callers.MUTANTS,
     *commits.MUTANTS,
     *copies.MUTANTS,
     *conflicts.MUTANTS,

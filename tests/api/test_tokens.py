@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.issuer import AUDIENCE, ISSUER, Issuer
 from support.running_api import Api, refusal
 
 from waystation.v1 import audit_service_pb2, token_pb2, token_service_pb2, workflow_service_pb2
@@ -181,3 +182,26 @@ async def test_without_credentials_there_is_nothing_to_make_tokens_for(api: Api)
     stub: Any = TokenServiceStub(api.channel)
     response = await stub.CreateToken(create())
     assert response.token.created_by == "anonymous"
+
+
+async def test_a_jwt_of_the_issuer_in_the_settings_is_a_caller(
+    serve: Callable[..., Awaitable[Api]], tmp_path: Path
+) -> None:
+    issuer, file = Issuer(), tmp_path / "jwks.json"
+    file.write_bytes(issuer.jwks())
+    api = await serve(
+        WAYSTATION_JWT_ISSUER=ISSUER,
+        WAYSTATION_JWT_AUDIENCE=AUDIENCE,
+        WAYSTATION_JWT_JWKS_FILE=str(file),
+        WAYSTATION_JWT_ROLES_CLAIM="realm.roles",
+    )
+    start = workflow_service_pb2.StartWorkflowRequest(workflow_type="claim")
+    token = issuer.token(realm={"roles": ["default:client"]})
+    await api.workflows.StartWorkflow(start, metadata=bearer(token))
+    reader = issuer.token(realm={"roles": ["default:reader"]})
+    denied = await refusal(api.workflows.StartWorkflow(start, metadata=bearer(reader)))
+    assert denied.reason == "PERMISSION_DENIED"
+    assert "CLIENT" in denied.message
+    assert denied.metadata["method"] == "StartWorkflow"
+    stranger = await refusal(api.workflows.StartWorkflow(start))
+    assert stranger.reason == "UNAUTHENTICATED"

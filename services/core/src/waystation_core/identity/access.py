@@ -1,8 +1,8 @@
 """The door of a server: who is calling, before anything of the call is read, and whether it may.
 
 Credentials come as `authorization: Bearer ...`. What was found out about one is kept for `KEPT_SECONDS`, so
-that a call costs a look into a table, and a withdrawn credential is refused after that time at the latest; a
-stream is asked again at the same interval.
+that a call costs a look into a table, and a withdrawn credential is refused after that time at the latest. A
+stream is asked again more often.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _MOST_KEPT = 10_000
 """Credentials that are remembered at once; the one that was not used for longest is forgotten."""
 _MOST_BYTES = 16 * 1024
 """Bytes of a credential: larger ones are refused unread."""
+_LOOKS = 5
+"""How often a stream is asked again while an answer is kept: both times together are 30 s."""
 _SAY_SECONDS = 1.0
 """Refused calls are logged at most once in this time, with their number."""
 
@@ -176,7 +178,8 @@ class StreamWatch:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(self._access.kept_seconds)
+            # More often than answers are kept: one that another call has renewed just now is old at the next look.
+            await asyncio.sleep(self._access.kept_seconds / _LOOKS)
             try:
                 await self._access.admit(self._method, self._context)
             except StoreUnavailable:
