@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -28,7 +29,13 @@ from waystation_core.rpc.handler_calls import HandlerCalls
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.task_spec import TaskSpec
 from waystation_router.endpoints import EndpointDirectory, condition
-from waystation_worker import HandlerService, SettingsError, TaskContext, router_identity
+from waystation_worker import (
+    HandlerService,
+    SettingsError,
+    TaskContext,
+    router_identity,
+    server,
+)
 from waystation_worker.router_identity import IdentityKeys, NotIdentified, RouterIdentity, verified
 from waystation_worker.settings import read_settings
 
@@ -256,6 +263,26 @@ async def test_another_endpoint_is_called_and_the_one_that_refused_is_asked_now_
         await eventually(accepted)
         [report] = router.report().values()
         assert (report["reachable"], report["last_error"]) == (True, "")
+
+
+async def test_a_stream_outlives_the_signature_that_it_was_opened_with(
+    service: HandlerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = Clock()
+    monkeypatch.setattr(server, "RouterIdentity", partial(RouterIdentity, clock=ahead))
+    ours = Signatures(write(tmp_path / "ours.pem", 1), clock=Clock())
+    async with (
+        service.serving(port=0, register=False, identity_keys=[key(1).public]) as running,
+        directory(ours) as router,
+    ):
+        router.update([registration(running.port)])
+        assert isinstance(await router.call("claims", request("batched", 1), 5), Answered)
+        ahead.now += 3600
+        # The stream was admitted; a new call is not, as its signature has expired by this clock.
+        assert isinstance(await router.call("claims", request("batched", 2), 5), Answered)
+        outcome = await router.call("claims", request("single"), 5)
+        assert isinstance(outcome, NotSent)
+        assert "has expired: compare the clocks" in outcome.reason
 
 
 async def test_a_task_that_answers_unauthenticated_itself_has_made_an_attempt(
