@@ -129,7 +129,7 @@ async def test_a_token_ends_when_its_row_says_so_without_a_look(store: Store, cl
     await access.identify("/m", Call(secret))
     clock.now += 5.0
     store.away = True
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(Unauthenticated):
         await access.identify("/m", Call(secret))
 
 

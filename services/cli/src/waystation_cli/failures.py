@@ -35,8 +35,8 @@ _HINTS = {
     "WORKFLOW_TYPES_REQUIRED": "Give them as the third part of --task, `*` for all.",
     "ENDPOINT_NOT_ALLOWED": "WAYSTATION_HANDLER_ALLOWLIST of the servers lists the allowed hosts.",
     "STORE_UNAVAILABLE": "The server is running, but not its Postgres; repeat the command when Postgres is back.",
-    "UNAUTHENTICATED": "Log in with a token of this server: `waystation login`.",
-    "PERMISSION_DENIED": "An admin makes one: `waystation tokens create NAME --role ROLE`.",
+    "UNAUTHENTICATED": "`waystation login` keeps one for later commands.",
+    "PERMISSION_DENIED": "`waystation tokens create NAME --role ROLE` makes one.",
     "TOKEN_NOT_FOUND": "`waystation tokens list` shows all.",
     "INTERNAL": "The server's log has the details under this error id.",
 }

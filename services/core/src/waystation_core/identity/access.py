@@ -195,8 +195,8 @@ class StreamWatch:
 def unauthenticated() -> Unauthenticated:
     """The one refusal for every fault of a credential."""
     return Unauthenticated(
-        "The call has no valid credential. Set WAYSTATION_TOKEN to a token or key of this server, or run "
-        "`waystation login`; the server's log says what is wrong with the one that was sent.",
+        "The call has no valid credential. Set WAYSTATION_TOKEN to a token or key of this server; its log says "
+        "what is wrong with the one that was sent.",
     )
 
 

@@ -92,11 +92,13 @@ class ApiTokens:
             self._valid.popitem(last=False)
         return Identified(principal, token.seconds)
 
-    def _as_it_was(self, digest: bytes) -> Identified:
+    def _as_it_was(self, digest: bytes) -> Identified | str:
         """What was found out last. Raises StoreUnavailable if that is too long ago."""
         now = self._clock()
         principal, seen, end = self._valid.get(digest, (None, -math.inf, -math.inf))
-        if principal is None or now - seen >= TRUSTED_SECONDS or now >= end:
+        if principal is not None and now >= end:
+            return "the API token is over"
+        if principal is None or now - seen >= TRUSTED_SECONDS:
             raise StoreUnavailable(
                 "The database cannot be asked whether the token is valid. Retry the request in a moment."
             )
