@@ -18,6 +18,7 @@ from model import orders
 from model.checking import Story, Witness, check
 from model.handlers import Answer
 from model.orders import Actor, Sampled, Schedule
+from router.given import meters_of
 from support.databases import migrated
 
 from localservers.postgres import PostgresServer
@@ -227,6 +228,7 @@ class Scene:
                 window=FloodWindow(100),
                 in_doubt=asyncio.Event(),
                 lease_is_held=lambda: True,
+                meters=meters_of(ledger),
             )
             loaded = await store.load([event.event_id])
             ledger.learn(loaded)
@@ -284,7 +286,8 @@ class Scene:
     async def timer(self, actor: Actor) -> None:
         """A router whose look at timers finds the wait's."""
         store, _, decisions = self.parts(actor)
-        await Timers(Ledger(), store, decisions).turn()
+        ledger = Ledger()
+        await Timers(ledger, store, decisions, meters_of(ledger)).turn()
 
     async def late_task(self, actor: Actor) -> None:
         """Catch-up of a task that is new."""

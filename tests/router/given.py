@@ -5,8 +5,11 @@ from typing import Any
 
 from support.registries import only
 
+from waystation_core.metrics.meters import Meters
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.model import Instance, Status
+from waystation_router.ledger import Ledger
+from waystation_router.meters import RouterMeters
 
 INSTANCE = Instance(
     key=1,
@@ -23,3 +26,8 @@ INSTANCE = Instance(
 
 NO_REGISTRY: Any = only(SimpleNamespace(tokens=CompletionTokens(b"of these tests only")))
 """In the place of a router's copies of the registries, for calls alone."""
+
+
+def meters_of(ledger: Ledger) -> RouterMeters:
+    """Of the parts of a router, where nobody reads them."""
+    return RouterMeters(Meters(), ledger.clock)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE, NO_REGISTRY
+from router.given import INSTANCE, NO_REGISTRY, meters_of
 from router.whole import SERVICE, Endpoints, Made, WholeRouter, task
 from store.instances import a_start
 from support.scripted_store import broken, held, unavailable
@@ -245,6 +245,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         NO_REGISTRY,
         told.append,
         floods=lambda workflow_type, namespace: False,
+        meters=meters_of(ledger),
     )
     handling = ledger.open(
         Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE, NO_REGISTRY
+from router.given import INSTANCE, NO_REGISTRY, meters_of
 from router.whole import task
 
 from waystation_core.ids import new_id
@@ -225,6 +225,7 @@ class Places:
             NO_REGISTRY,
             lambda handling: None,
             floods=lambda workflow_type, namespace: workflow_type in self.flood,
+            meters=meters_of(self.ledger),
         )
 
     def call(self, *_: Any, **__: Any) -> Any:

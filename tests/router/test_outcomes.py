@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from router.given import INSTANCE, NO_REGISTRY
+from router.given import INSTANCE, NO_REGISTRY, meters_of
 
 from waystation.v1 import task_handler_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
@@ -71,6 +71,7 @@ async def _called(
         NO_REGISTRY,
         told.put_nowait,
         floods=lambda workflow_type, namespace: False,
+        meters=meters_of(ledger),
     )
     begun: list[DeliveryCall] = []
     for number in range(calls):

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from router import given
+from router.given import meters_of
 
 from waystation_core.decisions import Decisions
 from waystation_core.ports.store import Committed, Loaded
@@ -101,7 +102,8 @@ def timers_of(store: Any) -> Timers:
     relay = SimpleNamespace(committed=lambda commits: None)
     registries = Registries(cast(Any, None), look_every=1.0)
     decisions = Decisions(store, cast(Any, relay), registries, PROVIDERS, max_events=10)
-    return Timers(Ledger(), store, decisions)
+    ledger = Ledger()
+    return Timers(ledger, store, decisions, meters_of(ledger))
 
 
 async def test_delayed_events_of_many_instances_are_announced_by_one_commit() -> None:

@@ -101,6 +101,9 @@ class Endpoints:
     def live_tasks(self) -> frozenset[TaskKey]:
         return frozenset(task.key for handler in self._handlers for task in handler.tasks)
 
+    def states(self) -> list[tuple[str, str, str]]:
+        return []
+
     def report(self) -> dict[str, JsonObject]:
         return {}
 

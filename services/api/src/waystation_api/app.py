@@ -44,7 +44,8 @@ from waystation_api.handlers.service import HandlerRegistryService
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.system.certificates import certificates_of
 from waystation_api.system.flow import FlowReports
-from waystation_api.system.service import SystemService
+from waystation_api.system.gauges import SystemGauges
+from waystation_api.system.service import SERVER_VERSION, SystemService
 from waystation_api.tokens.service import TokenService
 from waystation_api.workflows.backlog import LOOK_SECONDS, Backlog
 from waystation_api.workflows.call_streams import CallStreams
@@ -64,8 +65,13 @@ from waystation_core.identity.access import Denial
 from waystation_core.identity.namespaces import set_existing
 from waystation_core.identity.signatures import Signatures
 from waystation_core.identity.ways import access_of
+from waystation_core.metrics.calls import CallMeter
+from waystation_core.metrics.definitions import SYSTEM_EVERY_SECONDS
+from waystation_core.metrics.meters import Meters
+from waystation_core.metrics.servers import read_certificates, read_server
+from waystation_core.metrics.workflows import WorkflowMeter
 from waystation_core.ports.broker import Broker
-from waystation_core.ports.observer import Observer
+from waystation_core.ports.observer import Observer, Observers
 from waystation_core.ports.store import (
     AuditStore,
     EngineStore,
@@ -149,9 +155,12 @@ class ApiServer:
         broker: Broker,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         observer: Observer | None = None,
+        meters: Meters | None = None,
     ) -> None:
         """`interceptors` run inside the server's own. `observer` gets what is committed here, and the
-        registry. Raises BadSettings."""
+        registry; `meters` count it. Raises BadSettings."""
+        self.meters = meters or Meters()
+        observer = Observers(WorkflowMeter(self.meters), observer)
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)
@@ -161,7 +170,7 @@ class ApiServer:
         self._registries = Registries(
             store.registry,
             look_every=_REGISTRY_SECONDS,
-            on_change=observer.registry_changed if observer is not None else lambda snapshot: None,
+            on_change=observer.registry_changed,
         )
         self._backlog = Backlog(store.engine, settings.max_backlog)
         self._contact = Contact(store.engine.probe)
@@ -275,7 +284,22 @@ class ApiServer:
             access=access_of(settings, store.tokens, self._denied),
             host_setting="WAYSTATION_API_HOST",
             port_setting="WAYSTATION_API_PORT",
+            around=(CallMeter(self.meters),),
             interceptors=(self._gate, AuditInterceptor(self._refusals), *interceptors),
+        )
+        read_server(
+            self.meters,
+            server="api",
+            version=SERVER_VERSION,
+            contact=self._contact,
+            broker=broker,
+            relay=self._relay,
+        )
+        read_certificates(self.meters, self._rpc.credentials, self._calls_tls)
+        self._gauges = (
+            SystemGauges(self.meters, store.queries, settings.max_backlog)
+            if settings.metrics_port is not None
+            else None
         )
         self._background: list[BackgroundLoop] = []
         self._serving = False
@@ -316,6 +340,9 @@ class ApiServer:
             ("audit", FLUSH_SECONDS, self._refusals.turn),
         ):
             self._background.append(run_loop(name, self._every(name, seconds, turn)))
+        if self._gauges is not None:
+            gauges = self._every("metrics", SYSTEM_EVERY_SECONDS, self._gauges.turn)
+            self._background.append(run_loop("metrics", gauges))
         self._background.append(run_loop("become ready", self._become_ready, ends=True))
 
     async def stop(self) -> None:
@@ -412,6 +439,7 @@ def build(
     broker: Broker,
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     observer: Observer | None = None,
+    meters: Meters | None = None,
 ) -> ApiServer:
     """The server, ready to start; call it inside the running loop. Raises BadSettings."""
-    return ApiServer(settings, store, broker, interceptors, observer)
+    return ApiServer(settings, store, broker, interceptors, observer, meters)

@@ -10,6 +10,8 @@ from waystation_api.app import Store, build
 from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
+from waystation_core.metrics.port import serve_metrics
+from waystation_core.metrics.servers import read_pools
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.store.api_tokens import PostgresTokenStore
@@ -58,6 +60,8 @@ async def _serve(settings: ApiSettings) -> None:
             PostgresTokenStore(connections.hot),
         )
         server = build(settings, store, broker, failpoints.interceptors())
+        read_pools(server.meters, [connections.hot, connections.questions])
+        stack.callback(serve_metrics(settings, server.meters))
         await server.start()
         stack.push_async_callback(server.stop)
         await process.require_fit(_parts(dict(settings)), stopping)

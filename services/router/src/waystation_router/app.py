@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from importlib.metadata import version
 
 import structlog
 
@@ -13,8 +14,11 @@ from waystation_core.decisions import Decisions
 from waystation_core.failpoints import Plan
 from waystation_core.identity.signatures import Signatures
 from waystation_core.ids import new_id
+from waystation_core.metrics.meters import Meters
+from waystation_core.metrics.servers import read_certificates, read_server
+from waystation_core.metrics.workflows import WorkflowMeter
 from waystation_core.ports.broker import Broker, Subscription
-from waystation_core.ports.observer import Observer
+from waystation_core.ports.observer import Observer, Observers
 from waystation_core.ports.store import (
     EngineStore,
     RegistrySnapshot,
@@ -40,7 +44,9 @@ from waystation_router.flood_window import FloodWindow
 from waystation_router.intake import Intake
 from waystation_router.lease import Lease
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
+from waystation_router.meters import RouterMeters
 from waystation_router.pools import PoolsSeen
+from waystation_router.readings import read_router
 from waystation_router.reconciler import Reconciler
 from waystation_router.settings import RouterSettings
 from waystation_router.sweeper import Sweeper
@@ -65,8 +71,11 @@ class Router:
         broker: Broker,
         failpoints: Plan | None = None,
         observer: Observer | None = None,
+        meters: Meters | None = None,
     ) -> None:
-        """`observer` gets what is committed here."""
+        """`observer` gets what is committed here; `meters` count it."""
+        self.meters = meters or Meters()
+        observer = Observers(WorkflowMeter(self.meters), observer)
         self.router_id = new_id()
         self._settings = settings
         self._store = store
@@ -74,6 +83,7 @@ class Router:
         self._relay = Relay(store, broker, lambda name: self._registries.seal(name), observer)
         self._contact = Contact(store.probe)
         self._ledger = Ledger()
+        counted = RouterMeters(self.meters, self._ledger.clock)
         self._pool = Pool(
             settings.router_pool,
             settings.router_bindings,
@@ -132,6 +142,7 @@ class Router:
             window=window,
             in_doubt=in_doubt,
             lease_is_held=lambda: self._lease.is_held,
+            meters=counted,
         )
         self._calls = Calls(
             self._ledger,
@@ -141,6 +152,7 @@ class Router:
             self._registries,
             self._committer.submit,
             floods=window.is_for,
+            meters=counted,
         )
         admission = Admission(self._registries, self._calls, self._committer.submit)
         self._intake = Intake(self._ledger, store, admission, window)
@@ -203,9 +215,27 @@ class Router:
             claims=claims,
             calls=self._calls,
             committer=self._committer,
-            timers=Timers(self._ledger, store, self._decisions),
+            timers=Timers(self._ledger, store, self._decisions, counted),
             lease=self._lease,
         )
+        read_router(
+            self.meters,
+            calls=self._calls,
+            committer=self._committer,
+            ledger=self._ledger,
+            endpoints=self._endpoints,
+            continued=lambda: self._continuation.events,
+            leases_broken=lambda: self._sweeper.leases_broken,
+        )
+        read_server(
+            self.meters,
+            server="router",
+            version=version("waystation-router"),
+            contact=self._contact,
+            broker=broker,
+            relay=self._relay,
+        )
+        read_certificates(self.meters, self._tls)
         self._subscription: Subscription | None = None
         self._tasks: list[BackgroundLoop] = []
         self._taking: BackgroundLoop | None = None

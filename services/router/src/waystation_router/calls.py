@@ -37,6 +37,7 @@ from waystation_domain.task_spec import TaskKey, TaskSpec
 from waystation_router.delivery_log import log_failure
 from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
+from waystation_router.meters import RouterMeters
 from waystation_router.pools import PoolsSeen
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ class Calls:
         registries: Registries,
         on_outcome: Callable[[Handling], None],
         floods: Callable[[str, str], bool],
+        meters: RouterMeters,
     ) -> None:
         """`floods`: whether a workflow type of a namespace floods while others have events too."""
         self._ledger = ledger
@@ -98,6 +100,7 @@ class Calls:
         self._endpoints = endpoints
         self._on_outcome = on_outcome
         self._floods = floods
+        self._meters = meters
         self._places: dict[TaskKey, _Places] = {}
         self._namespaces: dict[str, _OfNamespace] = {}
         self._pools = pools
@@ -124,6 +127,12 @@ class Calls:
     def waiting(self) -> list[tuple[Handling, DeliveryCall]]:
         """Deliveries that wait for a place, longest first within a task and a workflow type."""
         return [item for places in self._places.values() for item in places.waiting]
+
+    def of_tasks(self) -> list[tuple[TaskKey, int, int]]:
+        """The calls in flight of each task, and the deliveries that wait for a place; from any thread."""
+        return [
+            (key, places.taken, len(places.waiting)) for key, places in self._places.copy().items()
+        ]
 
     def park(self, handling: Handling, call: DeliveryCall) -> None:
         """Removes a delivery from the queue for a place; its row becomes AT_CAPACITY."""
@@ -284,6 +293,7 @@ class Calls:
         set_timestamp(request.deadline, datetime.now(UTC) + timedelta(seconds=call.task.timeout))
         if history is not None:
             add_history(request, history)
+        self._meters.called(handling, call)
         call.running = self._endpoints.call(
             call.task.service_name, request, call.task.timeout, alone=call.suspect
         )
@@ -368,6 +378,7 @@ class Calls:
             service_version=endpoint.service_version,
             endpoint=address,
         )
+        self._meters.answered(call.result)
         if isinstance(result, (AttemptError, Cut)):
             log_failure(handling, call, result, address)
         self._tell(handling, call)

@@ -25,6 +25,7 @@ from waystation_router.conclusions import Conclusions
 from waystation_router.flood_window import FloodWindow
 from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
 from waystation_router.locked_commits import LockedCommits
+from waystation_router.meters import RouterMeters
 from waystation_router.portions import Portion, Touched, touch_of, written_rows
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Committer:
         window: FloodWindow,
         in_doubt: asyncio.Event,
         lease_is_held: Callable[[], bool],
+        meters: RouterMeters,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -67,6 +69,7 @@ class Committer:
         self._continue_with = continue_with
         self._contact = contact
         self._window = window
+        self._meters = meters
         self._retries = Retries("commit_repeated")
         self._locked = LockedCommits(decisions, registries, router_id)
         self._queue = CommitQueue(ledger)
@@ -77,6 +80,7 @@ class Committer:
             call_again=call_again,
             on_parked=on_parked,
             in_doubt=in_doubt,
+            meters=meters,
         )
         self._in_doubt = in_doubt
         self._lease_is_held = lease_is_held
@@ -258,7 +262,9 @@ class Committer:
             try:
                 began = time.monotonic()
                 written = await self._store.commit(commits, generations=generations)
-                self._window.committed(time.monotonic() - began)
+                took = time.monotonic() - began
+                self._window.committed(took)
+                self._meters.committed_batch(took, len(commits))
                 self._went_through()
             except StoreUnavailable as error:
                 # Whether it was written is unknown, so it is repeated unchanged, with the same ids.
@@ -294,9 +300,11 @@ class Committer:
             try:
                 # Its place is free while it waits: a fault of one instance delays no others.
                 async with self._locks:
+                    began = time.monotonic()
                     portion.commit, portion.touched = await self._locked.commit(
                         portion.state.instance.key, portion.handlings
                     )
+                    self._meters.committed_locked(time.monotonic() - began)
             except StoreUnavailable as error:
                 failures += 1
                 self._in_doubt.set()

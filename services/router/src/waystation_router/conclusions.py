@@ -15,6 +15,7 @@ from waystation_domain.task_spec import TaskSpec
 from waystation_router.contests import Contests
 from waystation_router.delivery_log import DeliveryLog
 from waystation_router.ledger import UNKNOWN, DeliveryCall, Handling, Ledger
+from waystation_router.meters import RouterMeters
 from waystation_router.portions import Portion, Touched
 from waystation_router.turns import Turns
 
@@ -33,6 +34,7 @@ class Conclusions:
         call_again: Callable[[Handling, DeliveryCall], None],
         on_parked: Callable[[float], None],
         in_doubt: asyncio.Event,
+        meters: RouterMeters,
     ) -> None:
         self._ledger = ledger
         self._router_id = router_id
@@ -43,6 +45,7 @@ class Conclusions:
         self._turns = Turns(submit)
         self._contests = Contests(call_again)
         self._log = DeliveryLog()
+        self._meters = meters
         self.results = 0
 
     def of(self, portion: Portion) -> None:
@@ -133,6 +136,7 @@ class Conclusions:
                 self._call_again(handling, call)
 
     def _conclude_result(self, handling: Handling, call: DeliveryCall, verdict: Verdict) -> None:
+        self._meters.concluded(call, verdict)
         if verdict is Verdict.WAIT:
             self._turns.result_waits(handling)
         elif verdict is Verdict.CONFLICT:

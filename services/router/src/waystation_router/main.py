@@ -17,6 +17,8 @@ import structlog
 from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.identity.ways import access_of
+from waystation_core.metrics.port import serve_metrics
+from waystation_core.metrics.servers import read_certificates, read_pools
 from waystation_core.parts import faults_of_parts
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
@@ -91,6 +93,9 @@ async def _serve(settings: RouterSettings) -> None:
             broker=broker,
             failpoints=failpoints.plan,
         )
+        read_pools(router.meters, [pool])
+        read_certificates(router.meters, server.credentials)
+        stack.callback(serve_metrics(settings, router.meters))
         await router.start()
         stack.push_async_callback(router.stop)
         stack.push_async_callback(server.set_serving, False)

@@ -94,6 +94,8 @@ class Sweeper:
         self._timers = timers
         self._lease = lease
         self._lost: tuple[str, float] | None = None
+        self.leases_broken = 0
+        """Deliveries taken over from dead routers."""
         self._settled_before = 0
         self._claims_wanted = asyncio.Event()
         """More deliveries may be due and can be claimed."""
@@ -318,6 +320,7 @@ class Sweeper:
         broken = await self._store.break_leases(
             self._router_id, self._lease.seconds, BROKEN_AT_ONCE
         )
+        self.leases_broken += broken.deliveries
         if broken.deliveries or broken.events:
             log.warning(
                 "leases_broken", deliveries=broken.deliveries, announced_again=broken.events

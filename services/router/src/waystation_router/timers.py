@@ -23,6 +23,7 @@ from waystation_domain.draft import Draft
 from waystation_domain.errors import StoreUnavailable, WorkflowNotFound
 from waystation_domain.model import Event, Instance, Timer, TimerKind
 from waystation_router.ledger import Ledger
+from waystation_router.meters import RouterMeters
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +50,13 @@ class _Delayed:
 class Timers:
     """Fires due timers; `turn` is called again and again by the sweeper."""
 
-    def __init__(self, ledger: Ledger, store: EngineStore, decisions: Decisions) -> None:
+    def __init__(
+        self, ledger: Ledger, store: EngineStore, decisions: Decisions, meters: RouterMeters
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._decisions = decisions
+        self._meters = meters
         self._places = asyncio.Semaphore(INSTANCES_AT_ONCE)
 
     async def turn(self) -> bool:
@@ -60,6 +64,7 @@ class Timers:
         claimed = await self._store.claim_timers(CLAIMED_AT_ONCE)
         if not claimed:
             return False
+        self._meters.timers_taken(claimed)
         delayed = {
             key: due
             for key, due in claimed.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,6 +18,7 @@ from waystation_worker.certificates import CertificateLook
 from waystation_worker.channels import SERVER_OPTIONS, open_channel, open_port
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
+from waystation_worker.metrics import HandlerMetrics, MeasuredInvoker
 from waystation_worker.registration import Registration
 from waystation_worker.router_identity import RouterIdentity
 from waystation_worker.servicer import TaskServicer
@@ -64,7 +65,19 @@ class Serving:
         self._tasks = tasks
         self._lease = lease
         self._register = register
-        self._invoker = Invoker(tasks, service_name, threads)
+        self._metrics = (
+            HandlerMetrics(tasks, service_name, service_version)
+            if settings.metrics_port is not None
+            else None
+        )
+        self.metrics_port = 0
+        """Where /metrics is served; 0: nowhere."""
+        self._end_metrics: Callable[[], None] = lambda: None
+        self._invoker = (
+            Invoker(tasks, service_name, threads)
+            if self._metrics is None
+            else MeasuredInvoker(tasks, service_name, threads, metrics=self._metrics)
+        )
         self._servicer = TaskServicer(self._invoker)
         keys = settings.identity_keys
         self._interceptors = (
@@ -83,6 +96,10 @@ class Serving:
     async def start(self) -> None:
         """Listens and starts to register. Raises SettingsError if it cannot listen."""
         self._server, self.port = self._listen()
+        if self._metrics is not None and self._settings.metrics_port is not None:
+            self.metrics_port, self._end_metrics = self._metrics.serve(
+                self._settings.metrics_host, self._settings.metrics_port, self._is_registered
+            )
         await self._server.start()
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -133,6 +150,9 @@ class Serving:
         finally:
             await old.close()
 
+    def _is_registered(self) -> bool:
+        return self._registration is not None and self._registration.registered.is_set()
+
     async def wait_registered(self) -> None:
         """Returns when the endpoint is registered. Raises WaystationError if the registration is
         refused."""
@@ -162,6 +182,7 @@ class Serving:
         if self._server is None:
             return
         end = asyncio.get_running_loop().time() + grace
+        self._end_metrics()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})

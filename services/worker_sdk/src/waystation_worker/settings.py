@@ -15,6 +15,7 @@ from waystation_worker.errors import SettingsError
 from waystation_worker.router_identity import BadIdentityKeys, IdentityKeys
 
 DEFAULT_PORT = 7500
+_TRUE = ("1", "true", "yes")
 _NO_HOST = "is neither a DNS name nor an IP address (without port and brackets)"
 
 
@@ -35,6 +36,9 @@ class Settings:
     """With them only signed calls are admitted."""
     credentials: Credentials | None = None
     """What calls to Waystation carry."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """None: metrics are not served."""
 
 
 def read_settings(
@@ -89,7 +93,7 @@ def read_settings(
     # Both may have the same certificate.
     faults = dict.fromkeys([*server_tls.faults(), *client_tls.faults()])
     problems += [fault.rstrip(".") for fault in faults]
-    insecure = env.get("WAYSTATION_INSECURE", "").lower() in ("1", "true", "yes")
+    insecure = env.get("WAYSTATION_INSECURE", "").lower() in _TRUE
     if not is_host(host):
         problems.append(f"{host_name}: {host!r} {_NO_HOST}")
     elif fault := open_to_strangers(
@@ -104,6 +108,28 @@ def read_settings(
     advertised = advertise_host or env.get("WAYSTATION_ADVERTISE_HOST") or _own_name(host)
     if advertised != host and not is_host(advertised):
         problems.append(f"{advertised_name}: {advertised!r} {_NO_HOST}")
+    metrics_host = env.get("WAYSTATION_HANDLER_METRICS_HOST") or "127.0.0.1"
+    metrics_port = None
+    if given_port := env.get("WAYSTATION_HANDLER_METRICS_PORT"):
+        metrics_port = int(given_port) if given_port.isascii() and given_port.isdigit() else -1
+        if not 0 <= metrics_port <= 65_535:
+            problems.append(f"WAYSTATION_HANDLER_METRICS_PORT: {given_port!r} is not 0-65535")
+        readable = insecure or env.get("WAYSTATION_METRICS_INSECURE", "").lower() in _TRUE
+        if not is_host(metrics_host):
+            problems.append(f"WAYSTATION_HANDLER_METRICS_HOST: {metrics_host!r} {_NO_HOST}")
+        elif open_to_strangers(
+            metrics_host,
+            setting="WAYSTATION_HANDLER_METRICS_HOST",
+            insecure=readable,
+            tls=False,
+            callers_known=False,
+            known_by="",
+        ):
+            problems.append(
+                f"WAYSTATION_HANDLER_METRICS_HOST: {metrics_host} is not on loopback, and metrics are "
+                "served without encryption to everybody who reaches the port; keep the port inside your network "
+                "and set WAYSTATION_METRICS_INSECURE=true, or use 127.0.0.1"
+            )
     if problems:
         raise SettingsError("; ".join(problems), code="INVALID_ARGUMENT")
     return Settings(
@@ -117,6 +143,8 @@ def read_settings(
         client_tls,
         keys,
         credentials,
+        metrics_host,
+        metrics_port,
     )
 
 

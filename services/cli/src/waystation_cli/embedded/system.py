@@ -17,6 +17,9 @@ from waystation_cli.embedded.dev_log import DevLog
 from waystation_cli.embedded.postgres import EmbeddedPostgres
 from waystation_core.broker.in_process import Hub, InProcessBroker
 from waystation_core.failpoints import Failpoints
+from waystation_core.metrics.meters import Meters
+from waystation_core.metrics.port import serve_metrics
+from waystation_core.metrics.servers import read_pools
 from waystation_core.ports.broker import DEFAULT_POOL
 from waystation_core.rpc import logs, process
 from waystation_core.rpc.settings import BadSettings, Settings, read_settings
@@ -114,8 +117,12 @@ async def _serve(
     async with contextlib.AsyncExitStack() as stack:
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()
-        router = await _router(stack, router_settings, postgres.url, hub, failpoints, observer)
-        api = await _api(stack, api_settings, postgres.url, hub, failpoints, observer)
+        meters = Meters()
+        stack.callback(serve_metrics(api_settings, meters))
+        router = await _router(
+            stack, router_settings, postgres.url, hub, failpoints, observer, meters
+        )
+        api = await _api(stack, api_settings, postgres.url, hub, failpoints, observer, meters)
         await api.start()
         stack.push_async_callback(api.stop)
         await router.start()
@@ -136,9 +143,11 @@ async def _router(
     hub: Hub,
     failpoints: Failpoints,
     observer: DevLog | None,
+    meters: Meters,
 ) -> Router:
     pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
     await pool.open()
+    read_pools(meters, [pool])
     stack.push_async_callback(pool.close)
     broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
@@ -149,6 +158,7 @@ async def _router(
         broker=broker,
         failpoints=failpoints.plan,
         observer=observer,
+        meters=meters,
     )
 
 
@@ -159,11 +169,13 @@ async def _api(
     hub: Hub,
     failpoints: Failpoints,
     observer: DevLog | None,
+    meters: Meters,
 ) -> ApiServer:
     connections = open_connections(
         url, size=settings.api_database_connections, name="waystation-api"
     )
     await connections.open()
+    read_pools(meters, [connections.hot, connections.questions])
     stack.push_async_callback(connections.close)
     broker = failpoints.broker(InProcessBroker(hub))
     stack.push_async_callback(broker.close)
@@ -174,7 +186,7 @@ async def _api(
         PostgresAuditStore(connections),
         PostgresTokenStore(connections.hot),
     )
-    return build(settings, store, broker, failpoints.interceptors(), observer)
+    return build(settings, store, broker, failpoints.interceptors(), observer, meters)
 
 
 async def _until_stopped(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:

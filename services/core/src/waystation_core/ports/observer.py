@@ -26,3 +26,22 @@ class Observer(Protocol):
     def registry_changed(self, snapshot: RegistrySnapshot) -> None:
         """Endpoints or tasks are others than before, or are known for the first time."""
         ...
+
+
+class Observers:
+    """Several as one: each is told everything, in their order."""
+
+    def __init__(self, *observers: Observer | None) -> None:
+        self._observers = [observer for observer in observers if observer is not None]
+
+    def started(self, starts: Sequence[Start]) -> None:
+        for observer in self._observers:
+            observer.started(starts)
+
+    def committed(self, commits: Sequence[InstanceCommit]) -> None:
+        for observer in self._observers:
+            observer.committed(commits)
+
+    def registry_changed(self, snapshot: RegistrySnapshot) -> None:
+        for observer in self._observers:
+            observer.registry_changed(snapshot)

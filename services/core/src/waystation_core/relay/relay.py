@@ -67,6 +67,9 @@ class Relay:
         self._events_under_way = 0
         self.events_announced = 0
         """For the first time, since the start."""
+        self.events_announced_again = 0
+        self.events_not_taken = 0
+        """By the broker: it returned them, or did not confirm them."""
         # Events that could not be made due.
         self._not_due: deque[str] = deque(maxlen=MOST_UNDER_WAY)
         self._not_announced = Retries("announcements_left_to_the_sweeper")
@@ -167,6 +170,7 @@ class Relay:
 
     async def announce_due(self, due: Sequence[DueEvent]) -> bool:
         """Announces events that the sweeper claimed; returns whether the broker took them all."""
+        self.events_announced_again += len(due)
         return await self._announced(_grouped(due))
 
     async def close(self) -> None:
@@ -226,6 +230,7 @@ class Relay:
             for event in announcement.events
         ]
         if missed:
+            self.events_not_taken += len(missed)
             self._not_taken.failed(None, events=len(missed))
             await self._make_due(missed)
         else:

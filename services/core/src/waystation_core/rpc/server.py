@@ -88,8 +88,9 @@ class RpcServer:
         host_setting: str = "the host setting",
         port_setting: str = "the port setting",
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+        around: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        """`access` decides who may call what; None: everybody may call everything. `callers_known`: callers must
+        """`interceptors` run inside the server's own, `around` outside. `access` decides who may call what; None: everybody may call everything. `callers_known`: callers must
         show who they are in another way than by a certificate. Raises BadSettings
         for a host off loopback that the settings do not allow, and for files of TLS that cannot be used."""
         if fault := open_to_strangers(
@@ -112,6 +113,7 @@ class RpcServer:
         self._names = ["", *(service.name for service in services)]
         self._server = grpc.aio.server(
             interceptors=(
+                *around,
                 ErrorInterceptor(most_bytes=MAX_RECEIVED_BYTES, access=access),
                 *interceptors,
             ),

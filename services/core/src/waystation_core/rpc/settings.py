@@ -92,6 +92,12 @@ class Settings(BaseModel):
     """The claim that has a list of `namespace:role`; names inside others are joined with dots."""
     jwt_services_claim: str = DEFAULT_SERVICES_CLAIM
     """The claim that has the names of the services which a handler may act for."""
+    metrics_host: str = "127.0.0.1"
+    """Where /metrics is served, over plain HTTP."""
+    metrics_port: int | None = Field(None, ge=0, le=65_535)
+    """None: not served. 0: any free port."""
+    metrics_insecure: bool = False
+    """Lets the metrics be served off loopback, where everybody who reaches the port can read them."""
     unsafe_database: bool = False
     """Accepts a Postgres that may lose what it has confirmed, for tests."""
 
@@ -104,6 +110,7 @@ class Settings(BaseModel):
                 yield ("keys_file",), f"{variable('keys_file')}: {fault}"
         for field, fault in self.jwt.faults():
             yield (field,), fault
+        yield from self._misfits_of_metrics()
         if self.jwt_jwks_file is not None:
             # Only here: cryptography takes a while to import.
             from waystation_core.identity.jwks import faults_of_jwks
@@ -145,6 +152,22 @@ class Settings(BaseModel):
     @classmethod
     def _set_or_not(cls, value: object) -> object:
         return value or None
+
+    def _misfits_of_metrics(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if self.metrics_port is not None and open_to_strangers(
+            self.metrics_host,
+            setting=variable("metrics_host"),
+            insecure=self.insecure or self.metrics_insecure,
+            tls=False,
+            callers_known=False,
+            known_by=KNOWN_BY,
+        ):
+            yield (
+                ("metrics_host", "metrics_insecure", "insecure"),
+                f"{variable('metrics_host')}={self.metrics_host} is not on loopback, and metrics are served without "
+                "encryption to everybody who reaches the port. Keep the port inside your network and set "
+                f"{variable('metrics_insecure')}=true, or use 127.0.0.1.",
+            )
 
     def misfits_of_host(self, field: str) -> Iterator[tuple[tuple[str, ...], str]]:
         """Whether the server may listen on the host in this field."""

@@ -13,6 +13,7 @@ from waystation_core.ports.store import (
     HistoryTail,
     OpenWork,
     SystemFacts,
+    SystemNumbers,
 )
 from waystation_core.ports.store.questions import EVERY_ENTRY
 from waystation_core.store import flow_queries, histories, rows
@@ -22,6 +23,7 @@ from waystation_core.store.instance_events import InstanceEvents
 from waystation_core.store.membership import pools_of
 from waystation_core.store.open_work import open_work
 from waystation_core.store.system_facts import system_facts
+from waystation_core.store.system_numbers import system_numbers
 from waystation_core.store.workflow_lists import WorkflowLists
 from waystation_domain.model import DEFAULT_NAMESPACE, Instance
 from waystation_domain.pools import Pool
@@ -113,6 +115,10 @@ class PostgresQueryStore:
             limit=limit,
             namespace=namespace,
         )
+
+    async def numbers(self) -> SystemNumbers:
+        async with connection_of(self._pool) as connection:
+            return await system_numbers(connection)
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts:
         async with connection_of(self._pool) as connection:

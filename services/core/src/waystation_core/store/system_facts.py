@@ -10,14 +10,14 @@ from waystation_core.store import counts, states
 from waystation_core.store.connections import Connection
 from waystation_core.store.membership import pools_of
 
-_COUNTED = 1_000_001
+COUNTED = 1_000_001
 """More of one kind are not counted."""
 
 _SYSTEM = f"""
 SELECT
-    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {_COUNTED}) o),
-    (SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT {_COUNTED}) d),
-    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = {states.OPEN_LETTER} LIMIT {_COUNTED}) l)
+    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {COUNTED}) o),
+    (SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT {COUNTED}) d),
+    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = {states.OPEN_LETTER} LIMIT {COUNTED}) l)
 """
 
 _FIRST = 1_000
@@ -26,7 +26,7 @@ _FIRST = 1_000
 # What waits for an operator or for a result from elsewhere says nothing about the engine, and would
 # hide what does. A delayed event was raised long before it began to wait, so the first one by id need
 # not be the oldest; but of the first thousand one is as good as.
-_OLDEST = f"""
+OLDEST = f"""
 SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow_instance_id FROM (
     (SELECT event_id, instance_key, created_at AS since FROM (
         SELECT * FROM outbox ORDER BY event_id LIMIT {_FIRST}
@@ -48,7 +48,7 @@ async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     cursor = await connection.execute(_SYSTEM)
     numbers = await cursor.fetchone()
     workflows = await counts.instances(connection, namespace)
-    cursor = await connection.execute(_OLDEST)
+    cursor = await connection.execute(OLDEST)
     oldest = await cursor.fetchone()
     cursor = await connection.execute(
         "SELECT router_id::text, pool, host, started_at, "

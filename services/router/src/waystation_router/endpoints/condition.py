@@ -77,6 +77,15 @@ class EndpointCondition:
         return self._connection.up and self._refusal is None and not self._circuit.is_open
 
     @property
+    def state(self) -> str:
+        """In one word: `ok`, `circuit_open`, `refusing` or `unreachable`."""
+        if not self._connection.up:
+            return "unreachable"
+        if self._refusal is not None:
+            return "refusing"
+        return "circuit_open" if self._circuit.is_open else "ok"
+
+    @property
     def trouble(self) -> str:
         """What is wrong with it, for people; empty if nothing is."""
         if self._connection.up and self._refusal is not None:

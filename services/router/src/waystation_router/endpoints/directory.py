@@ -123,6 +123,13 @@ class EndpointDirectory:
             for link in self._links.values()
         }
 
+    def states(self) -> list[tuple[str, str, str]]:
+        """The namespace, the service and the state of each endpoint, in one word; from any thread."""
+        return [
+            (link.endpoint.namespace, link.endpoint.service_name, link.condition.state)
+            for link in self._links.copy().values()
+        ]
+
     @property
     def in_flight(self) -> int:
         """Calls that are sent and not answered, over all endpoints of the registry."""

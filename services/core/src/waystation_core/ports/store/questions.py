@@ -13,6 +13,7 @@ from waystation_domain.flow.graph import Observations
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,
     Delivery,
+    DeliveryState,
     Event,
     Instance,
     Result,
@@ -198,6 +199,25 @@ class SystemFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemNumbers:
+    """Numbers of all namespaces together, for metrics."""
+
+    outbox: int
+    """This and the numbers of deliveries and dead letters are counted up to 1,000,001."""
+    deliveries: Mapping[DeliveryState, int]
+    """All states."""
+    dead_letters: int
+    """Open ones."""
+    open_workflows: Mapping[Status, int]
+    """All open statuses. Of the newest 50,000 instances that are not COMPLETED, as the number of idle ones."""
+    idle_workflows: int
+    oldest_age: float
+    """Of what waits for the engine or its tasks, in seconds; 0 if nothing does."""
+    routers: Mapping[str, int]
+    """Live ones, by pool; all existing pools."""
+
+
+@dataclass(frozen=True, slots=True)
 class FlowPortion:
     """A portion of the newest instances, with the flow of events in their history."""
 
@@ -297,6 +317,10 @@ class QueryStore(DeadLetterQueries, Protocol):
     ) -> FlowPortion:
         """The flow of the next instances, newest first, at most `limit`. A portion is small enough to be read
         well within the statement timeout; it may have no instance."""
+        ...
+
+    async def numbers(self) -> SystemNumbers:
+        """For metrics: cheap enough to be asked every few seconds."""
         ...
 
     async def system(self, namespace: str = DEFAULT_NAMESPACE) -> SystemFacts: ...
