@@ -18,6 +18,10 @@ import select
 import signal
 import socket
 import sys
+
+# It copies all variables when it is imported, for programs that run under CGI: none of these do, and noted, they
+# would all count.
+import wsgiref.handlers  # noqa: F401
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
