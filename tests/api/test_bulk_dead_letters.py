@@ -504,3 +504,10 @@ async def test_a_bulk_command_can_always_be_continued(api: Api, request_id: str)
         refused = await refusal(call)
         assert (refused.reason, refused.fields) == ("INVALID_ID", ("request_id",))
     assert len(await open_dead_letters(api)) == 1
+
+
+async def test_a_request_without_anything_is_told_what_it_is_about_first(api: Api) -> None:
+    refused = await refusal(api.dead_letters.RetryDeadLetters(pb.RetryDeadLettersRequest()))
+    assert (refused.reason, refused.metadata["field"]) == ("INVALID_FIELD", "target")
+    refused = await refusal(api.dead_letters.RetryDeadLetters(pb.RetryDeadLettersRequest(all={})))
+    assert refused.reason == "INVALID_ID"

@@ -417,7 +417,8 @@ class FakeApi(
 
     def _take(self, rpc: str, request: Message, call: grpc.ServicerContext) -> None:
         self.requests[rpc] = request
-        sent = dict(call.invocation_metadata()).get("authorization")
+        # Views are shown without a call, too.
+        sent = dict(call.invocation_metadata() if call else ()).get("authorization")
         self.tokens.append(None if sent is None else sent.removeprefix("Bearer "))
         self.calls.append(rpc)
         self.received.append((rpc, request))

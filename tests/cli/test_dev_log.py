@@ -203,6 +203,15 @@ async def test_starts_waits_and_idle_ones_are_counted_too() -> None:
     assert len(seen) == LINES_EACH_SECOND + 1
 
 
+def test_a_service_that_registers_again_with_the_same_is_no_news() -> None:
+    """After a restart of the engine within its lease, it gets another id."""
+    told = Told()
+    told.log.registry_changed(SNAPSHOT)
+    again = replace(ENDPOINT, handler_id="another")
+    told.log.registry_changed(replace(SNAPSHOT, handlers=(again,)))
+    assert [line.split()[1] for line in told.lines] == ["REGISTERED"]
+
+
 def test_a_service_that_is_lost_and_comes_back() -> None:
     told = Told()
     told.log.registry_changed(SNAPSHOT)

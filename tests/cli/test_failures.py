@@ -160,6 +160,8 @@ USAGE = {
     "a bad time": (["list", "--since", "yesterday"], "2026-01-31T12:00:00Z"),
     "a bad status": (["list", "--status", "sleeping"], "waiting_for_input"),
     "an address with a scheme": (["list", "--address", "http://127.0.0.1:7400"], "host:port"),
+    "an address without brackets": (["list", "--address", "::1:7400"], "write [::1]:7400"),
+    "a socket's path": (["list", "--address", "unix:/run/waystation"], "host:port"),
     "no task": (
         ["handlers", "register", "--service", "s", "--host", "h", "--port", "1"],
         "--task or --file",

@@ -175,3 +175,17 @@ def _numbers_as_texts(said: object, place: str = "") -> list[str]:
         if isinstance(said, str) and said.isdigit() and not place.endswith("_version")
         else []
     )
+
+
+SEVERAL = ["show", "explain", "wait", "cancel", "input --data {}"]
+
+
+@pytest.mark.parametrize("words", SEVERAL)
+def test_the_shape_of_a_command_holds_for_several_ids(words: str, api: FakeApi, run: Run) -> None:
+    api.known = ["claim-7", "claim-8"]
+    api.outcomes = [("WAIT_OUTCOME_DONE", context())]
+    schema = shapes.of_command(words.split()[0])
+    for ids in (["claim-7"], ["claim-7", "claim-8"]):
+        said = json.loads(run(*words.split(), *ids, "--json").stdout)
+        assert faults(schema, said) == []
+    assert schema["anyOf"][1]["properties"].keys() == {"items", "more"}

@@ -103,6 +103,20 @@ async def test_an_answer_that_does_not_come_is_given_up_in_time(
     assert caught.value.code == "DEADLINE_EXCEEDED"
 
 
+async def test_a_start_without_an_answer_in_time_is_asked_again(
+    waystation: FakeWaystation, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server with too much to do may have started it: the same request starts nothing twice."""
+    monkeypatch.setattr("waystation_worker.client._START_SECONDS", 0.05)
+    waystation.usual["StartWorkflow"] = lambda _: filled(pb.StartWorkflowResponse())
+    waystation.next("StartWorkflow", asyncio.Event())
+    results = [result async for result in client.start_many([NewWorkflow(workflow_type="t")])]
+    assert [result.error for result in results] == [None]
+    first, again, *_ = waystation.requests("StartWorkflow")
+    assert first == again
+    assert first.request_id
+
+
 async def test_a_stream_that_is_to_end_is_followed_by_another_one(
     waystation: FakeWaystation, client: Client
 ) -> None:

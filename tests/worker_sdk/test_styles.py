@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -84,3 +85,23 @@ def test_a_class_that_cannot_work_is_refused_at_once() -> None:
     service.add(checked())
     with pytest.raises(ValueError, match="'check' is declared twice"):
         service.add(checked())
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"max_attemps": 3}, "has no option max_attemps; did you mean max_attempts?"),
+        ({"time_out": 3}, "has no option time_out; did you mean timeout?"),
+        ({"event": ["x"], "events": None}, "has no option event; did you mean events?"),
+    ],
+)
+def test_a_misspelt_option_of_a_class_is_refused(attributes: dict[str, Any], said: str) -> None:
+    given = {"task_id": "check", **REQUIRED, **attributes}
+    kind = make_class(**{name: value for name, value in given.items() if value is not None})
+    with pytest.raises(TypeError, match=re.escape(said)):
+        HandlerService("claims").add(kind())
+
+
+def test_attributes_of_the_tasks_own_are_no_options() -> None:
+    own = make_class(task_id="check", **REQUIRED, event="x", prices={}, read=len, timeouts_seen=0)
+    HandlerService("claims").add(own())

@@ -18,7 +18,7 @@ from waystation_cli import profiles
 from waystation_cli.bearer import with_token
 from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
 from waystation_cli.render.documents import error_text
-from waystation_cli.render.text import plain, quoted
+from waystation_cli.render.text import addressed, advise_with, plain, quoted
 from waystation_tls import BadTls, ClientCredentials, ClientTls
 
 DEFAULT_ADDRESS = "127.0.0.1:7400"
@@ -42,15 +42,19 @@ def _target(context: typer.Context, param: typer.CallbackParam, value: str) -> s
         value = profile.address
     if profile is not None and value == profile.address:
         profiles.fill_in(profile, os.environ)
-    return _require_target(value)
+    _require_target(value)
+    context.call_on_close(advise_with(to_server(value)))
+    return value
 
 
 def _require_target(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if value.startswith("unix:"):
+    if value == DEFAULT_ADDRESS:
         return value
-    if "/" in value or not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"{value!r} is not host:port, such as {DEFAULT_ADDRESS}")
+    # Only here: with the usual address commands start faster without the SDK.
+    from waystation_worker.addresses import problem_of
+
+    if problem := problem_of(value):
+        raise typer.BadParameter(f"{value!r} {problem}")
     return value
 
 
@@ -154,7 +158,7 @@ def open_channel(address: str) -> grpc.Channel:
     profiles.chosen()
     options: list[tuple[str, Any]] = []
     host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost" or host == "::1" or host.startswith(("127.", "unix")):
+    if host == "localhost" or host == "::1" or host.startswith("127."):
         # gRPC would send even a loopback call to the proxy that the environment names.
         options.append(("grpc.enable_http_proxy", 0))
     try:
@@ -189,7 +193,7 @@ def _report(failure: CommandFailed, as_json: bool) -> None:
             "code": failure.code,
             "reason": failure.reason,
             "message": failure.message,
-            "hint": failure.hint,
+            "hint": addressed(failure.hint),
             "metadata": dict(failure.metadata),
         }
         if told := error_text({"error": error}):
@@ -199,5 +203,5 @@ def _report(failure: CommandFailed, as_json: bool) -> None:
     console.print("Error:", style="bold red", end=" ")
     console.print(quoted(failure.message), markup=False)
     if failure.hint:
-        console.print(plain(failure.hint), markup=False)
+        console.print(plain(addressed(failure.hint)), markup=False)
     console.print(f"({failure.code} / {failure.reason})", style="dim", markup=False)

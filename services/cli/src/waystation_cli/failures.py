@@ -27,7 +27,7 @@ _HINTS = {
     "DEAD_LETTER_NOT_FOUND": "`waystation dead-letters list` shows the open ones.",
     "DEAD_LETTER_RESOLVED": "`waystation dead-letters list --state {state}` shows it.",
     "HANDLER_NOT_FOUND": "`waystation handlers list` shows the registered ones.",
-    "WORKFLOW_NOT_WAITING": "`waystation explain {workflow_instance_id}` shows what it waits for.",
+    "WORKFLOW_NOT_WAITING": "Here, that is `waystation explain {workflow_instance_id}`.",
     "WAIT_ID_REQUIRED": "Name one with --wait-id: {wait_ids}.",
     "WORKFLOW_ENDED": "`waystation show {workflow_instance_id}` shows how it ended.",
     "WORKFLOW_ALREADY_EXISTS": "Choose another --id, or omit it to get a new one.",

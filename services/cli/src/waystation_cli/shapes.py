@@ -75,6 +75,16 @@ def _items(type: Any) -> Any:
     )
 
 
+def _one_or_several(one: Any) -> Any:
+    """Of a command that takes several ids: of one its document, of several a list."""
+
+    def shape(definitions: dict[str, Schema]) -> Schema:
+        of_one = one(definitions)
+        return {"anyOf": [of_one, _object(items=_list(of_one), more=_YES_OR_NO)]}
+
+    return shape
+
+
 def _list(of: Schema) -> Schema:
     return {"type": "array", "items": of}
 
@@ -236,32 +246,32 @@ _handlers, _system = handler_registry_service_pb2, system_service_pb2
 
 _SHAPES = {
     "audit": _items(AuditEntry),
-    "cancel": _message(_workflows.CancelWorkflowResponse),
-    "dead-letters discard": _message(_letters.DiscardDeadLetterResponse),
+    "cancel": _one_or_several(_message(_workflows.CancelWorkflowResponse)),
+    "dead-letters discard": _one_or_several(_message(_letters.DiscardDeadLetterResponse)),
     "dead-letters discard many": _many,
     "dead-letters dry-run": _message(_letters.CountDeadLettersResponse),
     "dead-letters edit": _message(_letters.RetryDeadLetterResponse),
     "dead-letters list": _items(DeadLetter),
     "dead-letters list grouped": _message(_letters.CountDeadLettersResponse),
     "dead-letters show": _message(DeadLetter),
-    "dead-letters retry": _message(_letters.RetryDeadLetterResponse),
+    "dead-letters retry": _one_or_several(_message(_letters.RetryDeadLetterResponse)),
     "dead-letters retry many": _many,
     "dev": _dev,
     "diff": _diff,
-    "explain": _message(_workflows.ExplainWorkflowResponse),
+    "explain": _one_or_several(_message(_workflows.ExplainWorkflowResponse)),
     "failure": _failure,
     "fork": _message(_workflows.ForkWorkflowResponse),
     "graph": _message(_system.GetFlowResponse),
     "handlers list": _items(Handler),
     "handlers register": _message(_handlers.RegisterHandlerResponse),
     "handlers retire": _message(_handlers.RetireTaskResponse),
-    "handlers unregister": _message(_handlers.UnregisterHandlerResponse),
+    "handlers unregister": _one_or_several(_message(_handlers.UnregisterHandlerResponse)),
     "inbox": _inbox,
     "init": _init,
     "tls dev-certs": _dev_certs,
     "signing-key new": _signing_key,
     "signing-key show": _signing_key,
-    "input": _message(_workflows.ProvideInputResponse),
+    "input": _one_or_several(_message(_workflows.ProvideInputResponse)),
     "keys new": _key,
     "lint": _lint,
     "list": _items(WorkflowContext),
@@ -271,7 +281,7 @@ _SHAPES = {
     "publish": _message(_workflows.PublishEventResponse),
     "replay": _message(_workflows.ReplayWorkflowResponse),
     "run": _message(_workflows.RunWorkflowResponse),
-    "show": _show,
+    "show": _one_or_several(_show),
     "start": _message(_workflows.StartWorkflowResponse),
     "start many": _start_many,
     "status": _message(_system.GetSystemStatusResponse),
@@ -279,6 +289,6 @@ _SHAPES = {
     "tokens list": _items(Token),
     "tokens revoke": _message(token_service_pb2.RevokeTokenResponse),
     "top": _top,
-    "wait": _message(_workflows.WaitWorkflowResponse),
+    "wait": _one_or_several(_message(_workflows.WaitWorkflowResponse)),
     "watch": _message(HistoryEntry),
 }

@@ -27,7 +27,7 @@ def waystation_address(given: str | None, environ: Mapping[str, str]) -> str:
         what, address = "address", given
     else:
         what, address = "WAYSTATION_ADDRESS", environ.get("WAYSTATION_ADDRESS") or DEFAULT_ADDRESS
-    problem = _problem_of(address)
+    problem = problem_of(address)
     if problem:
         raise SettingsError(f"{what}: {address!r} {problem}", code="INVALID_ARGUMENT")
     return address
@@ -60,7 +60,7 @@ def host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _problem_of(address: object) -> str:
+def problem_of(address: object) -> str:
     """What is wrong with it, and the right form; empty for a good address."""
     if not isinstance(address, str):
         return f"is of type {type(address).__name__}: write host:port, such as {DEFAULT_ADDRESS}"

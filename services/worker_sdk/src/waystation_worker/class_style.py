@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
 from typing import Any, Literal
@@ -75,7 +76,7 @@ _OPTIONS = (
 
 def declaration(task: object) -> dict[str, Any]:
     """The arguments that the decorator would have, by name. Raises TypeError if the value is not an
-    instance of a Task, or if a required attribute is missing.
+    instance of a Task, if a required attribute is missing, or if one is misspelt.
     """
     if not isinstance(task, Task):
         if isinstance(task, type):
@@ -85,7 +86,27 @@ def declaration(task: object) -> dict[str, Any]:
         else:
             hint = "; its class must derive from waystation_worker.Task"
         raise TypeError(f"{task!r} is not a Task{hint}")
+    if misspelt := _misspelt(task):
+        name, meant = misspelt
+        raise TypeError(f"task {type(task).__name__} has no option {name}; did you mean {meant}?")
     missing = [name for name in _REQUIRED if not hasattr(task, name)]
     if missing:
         raise TypeError(f"task {type(task).__name__} has no {' and no '.join(missing)}")
     return {name: getattr(task, name) for name in _OPTIONS}
+
+
+_ALIKE = 0.85
+"""Of 1; `max_attemps` is 0.96 of `max_attempts`."""
+
+
+def _misspelt(task: Task) -> tuple[str, str] | None:
+    """An attribute that has almost the name of an option, and that option; an option that is given besides it was
+    not meant. Other attributes are the task's own."""
+    kinds = type(task).__mro__[: type(task).__mro__.index(Task)]
+    given = {name for kind in kinds for name in vars(kind)} | vars(task).keys()
+    left = [name for name in _OPTIONS if name not in given]
+    for name in sorted(given - {*_OPTIONS}):
+        if not name.startswith("_") and not callable(getattr(task, name)):
+            for meant in difflib.get_close_matches(name, left, 1, _ALIKE):
+                return name, meant
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -13,11 +12,11 @@ from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import completions, waits
 from waystation_worker.aliases import accepts_workflow_id
 from waystation_worker.audit import Audit
-from waystation_worker.connection import Connection
+from waystation_worker.connection import CALL_SECONDS, Connection
 from waystation_worker.dead_letters import DeadLetters
 from waystation_worker.events import NewEvent
 from waystation_worker.handlers import Handlers
-from waystation_worker.messages import message_of
+from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.replays import fork_edits
 from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
@@ -27,6 +26,9 @@ from waystation_worker.tokens import Tokens
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflow_reader import WorkflowReader
 from waystation_worker.workflows import PublishedEvent, Workflow, to_workflow
+
+
+_START_SECONDS = CALL_SECONDS
 
 
 class Client(WorkflowReader):
@@ -202,7 +204,7 @@ class Client(WorkflowReader):
             wait_id=wait_id or "",
             answered_by=answered_by,
             expected_version=expected_version,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         request.input.SetInParent()
         write_struct(input, request.input, "input")
@@ -242,7 +244,7 @@ class Client(WorkflowReader):
             workflow_instance_id=workflow_instance_id,
             event=event._message(),
             expected_version=expected_version,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         response = await self._connection.call(self._connection.workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
@@ -263,7 +265,7 @@ class Client(WorkflowReader):
             workflow_instance_id=workflow_instance_id,
             reason=reason,
             expected_version=expected_version,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         response = await self._connection.call(self._connection.workflows.CancelWorkflow, request)
         return to_workflow(response.context)
@@ -293,7 +295,7 @@ class Client(WorkflowReader):
             at_sequence=at_sequence,
             new_workflow_instance_id=new_id or "",
             edits=None if edits is None else fork_edits(edits),
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         if event is not None and event_of_sequence:
             raise ValueError("event and event_of_sequence exclude each other; give one of them")
@@ -337,5 +339,8 @@ class Client(WorkflowReader):
         return await completions.extend(self._connection, completion_token, extension, request_id)
 
     async def _start(self, new: NewWorkflow) -> Workflow:
-        response = await self._connection.call_streamed(new._message(self._connection.namespace))
+        # A server with too much to do may have started it, and not said so in time: the same request tells.
+        response = await self._connection.call_streamed(
+            new._message(self._connection.namespace), _START_SECONDS, late_again=True
+        )
         return to_workflow(response.context, created=response.created, task_ids=response.task_ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from waystation.v1 import delivery_completion_service_pb2 as pb
 from waystation.v1 import result_pb2
 from waystation_worker.connection import Connection
-from waystation_worker.messages import message_of
+from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.result import TaskResult
 from waystation_worker.times import DAY, Span, span
 from waystation_worker.values import Model, write_struct
@@ -26,7 +25,7 @@ async def complete(
         namespace=connection.namespace,
         completion_token=completion_token,
         result=result._message(),
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id_of(request_id),
     )
     await connection.call(connection.completions.CompleteDelivery, request)
 
@@ -42,7 +41,7 @@ async def fail(
         namespace=connection.namespace,
         completion_token=completion_token,
         failure=failure,
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id_of(request_id),
     )
     await connection.call(connection.completions.FailDelivery, request)
 
@@ -55,7 +54,7 @@ async def extend(
         pb.ExtendDeliveryRequest,
         namespace=connection.namespace,
         completion_token=completion_token,
-        request_id=request_id or str(uuid.uuid4()),
+        request_id=request_id_of(request_id),
     )
     request.extension.FromTimedelta(span(extension, "extension", DAY))
     response = await connection.call(connection.completions.ExtendDelivery, request)

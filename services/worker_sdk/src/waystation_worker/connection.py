@@ -33,7 +33,7 @@ from waystation_worker.errors import (
 from waystation_worker.retry_window import RetryWindow
 from waystation_worker.times import Span
 
-_CALL_SECONDS = 10.0
+CALL_SECONDS = 10.0
 _LONGEST_CALL_SECONDS = 15 * 60.0
 """A connection that was replaced is closed after this time: longer than any call on it lasts."""
 
@@ -134,10 +134,15 @@ class Connection:
             closing.add_done_callback(self._old_channels.discard)
 
     async def call(
-        self, method: Callable[..., Any], request: Any, seconds: float = _CALL_SECONDS
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        seconds: float = CALL_SECONDS,
+        *,
+        late_again: bool = False,
     ) -> Any:
         """The answer. Retries for `retry_for` seconds while the server is unreachable, with the
-        same request_id, so that the call takes effect once.
+        same request_id, so that the call takes effect once; with `late_again` also after no answer in time.
         """
         window: RetryWindow | None = None
         while True:
@@ -153,7 +158,10 @@ class Connection:
                         raise failed from error
                 if self._has_new_token(code_of(error)):
                     continue
-                pause = window.pause_after(code_of(error))
+                code = code_of(error)
+                if late_again and code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    code = grpc.StatusCode.UNAVAILABLE
+                pause = window.pause_after(code)
                 if pause is None:
                     raise await self.explained(error_from(error)) from error
             await asyncio.sleep(pause)
@@ -167,11 +175,13 @@ class Connection:
         self._streams.retire()
         return True
 
-    async def call_streamed(self, request: Request, seconds: float = _CALL_SECONDS) -> Any:
+    async def call_streamed(
+        self, request: Request, seconds: float = CALL_SECONDS, *, late_again: bool = False
+    ) -> Any:
         """`call` for a start, a run or a wait: over a stream shared with others, if the server serves it."""
         # A stream that is open needs no stub.
         self._look_at_files()
-        return await self.call(self._once, request, seconds)
+        return await self.call(self._once, request, seconds, late_again=late_again)
 
     async def _once(self, request: Request, *, timeout: float) -> Any:
         size_bytes = request.ByteSize()

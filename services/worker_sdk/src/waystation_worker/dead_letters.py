@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from waystation.v1 import dead_letter_pb2, handler_pb2
 from waystation.v1 import dead_letter_service_pb2 as pb
 from waystation_worker.arguments import flag
 from waystation_worker.connection import Connection
-from waystation_worker.messages import message_of
+from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.pages import items_of, write_filter
 from waystation_worker.times import MILLISECOND, Span, seconds_of, time_of
 from waystation_worker.values import Model, read_struct, write_struct
@@ -155,7 +154,7 @@ class DeadLetters:
             pb.RetryDeadLetterRequest,
             namespace=self._connection.namespace,
             dead_letter_id=dead_letter_id,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         if payload is not None:
             request.payload.SetInParent()
@@ -170,7 +169,7 @@ class DeadLetters:
             pb.DiscardDeadLetterRequest,
             namespace=self._connection.namespace,
             dead_letter_id=dead_letter_id,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         stub = self._connection.dead_letters
         response = await self._connection.call(stub.DiscardDeadLetter, request)
@@ -223,7 +222,7 @@ class DeadLetters:
     ) -> Any:
         seconds = seconds_of(timeout, "timeout", shortest=MILLISECOND)
         request.namespace = self._connection.namespace
-        request.request_id = request_id or str(uuid.uuid4())
+        request.request_id = request_id_of(request_id)
         if flag(every_one, "all"):
             if any(value is not None for value in conditions.values()):
                 raise ValueError("`all` excludes conditions; give one of them")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from datetime import datetime, timedelta
 from waystation.v1 import handler_pb2
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation_worker.connection import Connection
-from waystation_worker.messages import message_of
+from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.pages import items_of
 from waystation_worker.times import HOUR, Span, span, time_of
 from waystation_worker.workflows import enum_name
@@ -105,7 +104,7 @@ class Handlers:
             port=port,
             kind=handler_pb2.REGISTRATION_KIND_STATIC,
             tasks=specs,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         if lease is not None:
             request.kind = handler_pb2.REGISTRATION_KIND_LEASED
@@ -130,7 +129,7 @@ class Handlers:
             pb.UnregisterHandlerRequest,
             namespace=self._connection.namespace,
             handler_id=handler_id,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         await self._connection.call(self._connection.handlers.UnregisterHandler, request)
 
@@ -141,7 +140,7 @@ class Handlers:
             pb.RetireTaskRequest,
             namespace=self._connection.namespace,
             task_id=task_id,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=request_id_of(request_id),
         )
         response: pb.RetireTaskResponse = await self._connection.call(
             self._connection.handlers.RetireTask, request, _RETIRE_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -54,3 +55,8 @@ def _check(field: FieldDescriptor, value: Any) -> None:
         flag(value, name)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_INT32:
         whole(value, name, -_MOST, _MOST)
+
+
+def request_id_of(given: str | None) -> str:
+    """The caller's request id; else a new one, which makes a repetition of this call take effect once."""
+    return given or str(uuid.uuid4())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -20,7 +19,7 @@ from typing import Any
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker.arguments import whole
 from waystation_worker.errors import WaystationError
-from waystation_worker.messages import message_of
+from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.times import MILLISECOND, Span, span
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
@@ -49,7 +48,7 @@ class NewWorkflow:
             correlation_id=self.correlation_id,
             priority=self.priority,
             metadata=self.metadata,
-            request_id=self.request_id or str(uuid.uuid4()),
+            request_id=request_id_of(self.request_id),
         )
         if self.data is not None:
             write_struct(self.data, request.data, "data")

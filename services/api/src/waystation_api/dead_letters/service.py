@@ -137,8 +137,8 @@ def _request_of(
     rpc: str, request: _pb.RetryDeadLettersRequest | _pb.DiscardDeadLettersRequest
 ) -> BulkRequest:
     """It empties fields of the request."""
+    filter = target_of(request)
     # Without a request_id, an interrupted call could be neither continued nor counted.
     request_id = limits.check_id(request.request_id, "request_id")
-    filter = target_of(request)
     namespace = check_namespace(request.namespace)
     return BulkRequest(rpc, request_id, digest_of(request), filter, namespace, audited_call())

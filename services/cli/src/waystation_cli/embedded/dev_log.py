@@ -53,7 +53,7 @@ class DevLog:
         """Addresses of registered endpoints that were reported as not reachable."""
         self._few = FewLines(lambda _, left_out: self._print(dev_lines.left_out(left_out)))
         self._tasks: dict[TaskKey, TaskSpec] = {}
-        self._endpoints: dict[str, Registration] = {}
+        self._endpoints: dict[tuple[str, str, str, int], Registration] = {}
 
     # --- as an Observer --------------------------------------------------------------------
 
@@ -67,22 +67,23 @@ class DevLog:
     def registry_changed(self, snapshot: RegistrySnapshot) -> None:
         for task in (*snapshot.tasks, *snapshot.retired):
             self._tasks[task.key] = task
+        # By their places: one that registers again, perhaps because this process was started again, may get another id.
         before = {
-            handler_id: endpoint
-            for handler_id, endpoint in self._endpoints.items()
+            place: endpoint
+            for place, endpoint in self._endpoints.items()
             if endpoint.namespace == snapshot.namespace
         }
-        now = {endpoint.handler_id: endpoint for endpoint in snapshot.handlers}
-        for handler_id in before:
-            del self._endpoints[handler_id]
+        now = {_place(endpoint): endpoint for endpoint in snapshot.handlers}
+        for place in before:
+            del self._endpoints[place]
         self._endpoints |= now
         self._lost &= {f"{one.host}:{one.port}" for one in self._endpoints.values()}
         live = {endpoint.service_name for endpoint in snapshot.handlers}
-        for handler_id, endpoint in before.items():
-            if handler_id not in now:
+        for place, endpoint in before.items():
+            if place not in now:
                 self._print(dev_lines.gone(endpoint, last=endpoint.service_name not in live))
-        for handler_id, endpoint in now.items():
-            if _shown(endpoint) != _shown(before.get(handler_id)):
+        for place, endpoint in now.items():
+            if _shown(endpoint) != _shown(before.get(place)):
                 self._print(dev_lines.registered(endpoint))
 
     # --- as the renderer of the engine's log ------------------------------------------------
@@ -166,6 +167,11 @@ class DevLog:
 
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+def _place(endpoint: Registration) -> tuple[str, str, str, int]:
+    """What no two endpoints have at a time."""
+    return endpoint.namespace, endpoint.service_name, endpoint.host, endpoint.port
 
 
 def _shown(endpoint: Registration | None) -> object:

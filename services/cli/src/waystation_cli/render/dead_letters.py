@@ -19,6 +19,8 @@ from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import (
     WIDE,
+    addressed,
+    advised,
     age,
     cut_last_column,
     error_text,
@@ -83,10 +85,9 @@ def _state(letter: DeadLetter) -> str:
 def advice(letter: DeadLetter) -> str:
     """The command that goes on with an open one."""
     if letter.retryable:
-        return f"retry: waystation dead-letters retry {letter.dead_letter_id}"
-    return (
-        "its workflow has ended, so it can only be discarded: waystation dead-letters discard "
-        f"{letter.dead_letter_id}"
+        return "retry: " + advised(f"waystation dead-letters retry {letter.dead_letter_id}")
+    return "its workflow has ended, so it can only be discarded: " + advised(
+        f"waystation dead-letters discard {letter.dead_letter_id}"
     )
 
 
@@ -119,8 +120,8 @@ def print_dead_letter(letter: DeadLetter) -> None:
         out.print()
         out.print(plain(advice(letter)), style="dim", soft_wrap=True)
         if letter.retryable:
-            edit = f"edit the payload, then retry: waystation dead-letters edit {letter.dead_letter_id}"
-            out.print(plain(edit), style="dim", soft_wrap=True)
+            edit = advised(f"waystation dead-letters edit {letter.dead_letter_id}")
+            out.print(plain(f"edit the payload, then retry: {edit}"), style="dim", soft_wrap=True)
 
 
 def print_lines(lines: Iterable[Text]) -> None:
@@ -189,7 +190,9 @@ def print_many_retried(number: int, left: int) -> None:
     out = stdout()
     out.print(f"Tries {_deliveries(number)} again")
     if left:
-        out.print(f"{left} stay: {_ENDED}. `waystation dead-letters discard` discards them.")
+        out.print(
+            addressed(f"{left} stay: {_ENDED}. `waystation dead-letters discard` discards them.")
+        )
 
 
 def print_many_discarded(number: int) -> None:

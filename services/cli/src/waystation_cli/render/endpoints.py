@@ -13,7 +13,7 @@ from waystation.v1.handler_pb2 import Handler, TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerResponse
 from waystation_cli.render import names
 from waystation_cli.render.overview import print_more
-from waystation_cli.render.text import WIDE, length, plain, stdout, table
+from waystation_cli.render.text import WIDE, addressed, length, plain, stdout, table
 from waystation_domain.endpoints import host_and_port
 
 
@@ -97,7 +97,7 @@ def print_retired(task_id: str, deliveries: int) -> None:
     out.print(plain(f"Retired {task_id}"))
     if deliveries:
         noun = "delivery is a dead letter" if deliveries == 1 else "deliveries are dead letters"
-        out.print(f"{deliveries} open {noun} now: `waystation dead-letters list`.")
+        out.print(addressed(f"{deliveries} open {noun} now: `waystation dead-letters list`."))
 
 
 def retire_question(task_id: str, deliveries: int) -> str:

@@ -9,7 +9,16 @@ from rich.text import Text
 from waystation.v1.blocker_pb2 import Blocker
 from waystation.v1.workflow_service_pb2 import ExplainWorkflowResponse
 from waystation_cli.render import names
-from waystation_cli.render.text import age, error_text, localized, plain, quoted, stdout, when
+from waystation_cli.render.text import (
+    addressed,
+    age,
+    error_text,
+    localized,
+    plain,
+    quoted,
+    stdout,
+    when,
+)
 
 
 def print_explanation(response: ExplainWorkflowResponse) -> None:
@@ -54,14 +63,27 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             said = error_text(error)
             out.print(quoted(said, "    last error: "), style="red")
         if blocker.remedy:
-            out.print(plain(f"    {localized(blocker.remedy)}"))
+            out.print(plain(f"    {addressed(localized(blocker.remedy))}"))
+        if number > 1 and blocker.dead_letter_id:
+            where = f"--workflow {context.workflow_instance_id} --task {blocker.task_id}"
+            listed = f"All {number} are listed by `waystation dead-letters list {where}`."
+            out.print(plain(f"    {addressed(listed)}"))
     if response.blockers_left_out:
         out.print(f"... and {response.blockers_left_out} more, not shown.", style="dim")
 
 
 def alike(blockers: Iterable[Blocker]) -> list[tuple[Blocker, int]]:
-    """The first of each that tells the same, with how many do: a hundred branches wait for one thing."""
-    found: dict[tuple[int, str], list[Blocker]] = {}
+    """The first of each cause, with how many have it: a hundred branches wait for one thing, or fail for one reason."""
+    found: dict[tuple[object, ...], list[Blocker]] = {}
     for blocker in blockers:
-        found.setdefault((blocker.kind, blocker.message + blocker.remedy), []).append(blocker)
+        found.setdefault(_cause(blocker), []).append(blocker)
     return [(same[0], len(same)) for same in found.values()]
+
+
+def _cause(blocker: Blocker) -> tuple[object, ...]:
+    """Attempts that failed for one reason differ in their ids, their times and perhaps their words."""
+    if not blocker.HasField("last_error"):
+        return (blocker.kind, blocker.message, blocker.remedy)
+    error = blocker.last_error
+    said = error.reason or error.message
+    return (blocker.kind, blocker.task_id, blocker.event_type, error.code, said)

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from waystation.v1.system_service_pb2 import GetFlowResponse
 from waystation_cli.render import names
-from waystation_cli.render.text import plain, stdout, when
+from waystation_cli.render.text import addressed, plain, stdout, when
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow", "INFO": "cyan"}
 
@@ -25,7 +25,7 @@ def print_findings(response: GetFlowResponse) -> None:
             ),
             soft_wrap=True,
         )
-        out.print(plain(f"    {finding.remedy}"), style="dim", soft_wrap=True)
+        out.print(plain(f"    {addressed(finding.remedy)}"), style="dim", soft_wrap=True)
     if response.findings:
         out.print()
     out.print(plain(f"{_counts(response)} {basis(response)}"), soft_wrap=True)

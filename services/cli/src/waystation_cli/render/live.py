@@ -23,6 +23,8 @@ from waystation_cli.render import endpoints, names, overview
 from waystation_cli.render.explanation import alike
 from waystation_cli.render.text import (
     WIDE,
+    addressed,
+    advised,
     age,
     clock,
     length,
@@ -76,7 +78,12 @@ class WorkflowView:
         yield self._heading()
         left_out = len(self._drawn) - room
         if left_out > 0:
-            yield Text(f"(the first {left_out + 1} lines stand in `waystation show`)", style="dim")
+            yield Text(
+                addressed(
+                    f"(the first {left_out + 1} lines stand in `waystation show {self._id}`)"
+                ),
+                style="dim",
+            )
             room -= 1
         yield from (_cut(line) for line in self._drawn[len(self._drawn) - room :] if room > 0)
         yield from now
@@ -119,10 +126,15 @@ def _waited_for(explained: ExplainWorkflowResponse) -> Iterator[Text]:
             line.append(f" ({number} of these)", style="dim")
         yield line
         if kind in _NEEDS_SOMEBODY and blocker.remedy:
-            yield Text(plain(f"  {localized(blocker.remedy)}"))
+            yield Text(plain(f"  {addressed(localized(blocker.remedy))}"))
     more = sum(number for _, number in kinds[_MOST_BLOCKERS:]) + explained.blockers_left_out
     if more > 0:
-        yield Text(f"... and {more} more: `waystation explain` lists them", style="dim")
+        yield Text(
+            addressed(
+                f"... and {more} more: `waystation explain {explained.context.workflow_instance_id}` lists them"
+            ),
+            style="dim",
+        )
 
 
 _NEEDS_SOMEBODY = ("WAITING_FOR_INPUT", "IDLE", "NO_LIVE_ENDPOINT", "DEAD_LETTER", "NO_ROUTER")
@@ -231,7 +243,9 @@ class TopView:
                 Text(
                     plain(
                         f"oldest unsettled event {length(status.oldest_unsettled_event_age)}: "
-                        f"waystation explain {status.oldest_unsettled_workflow_instance_id}"
+                        + advised(
+                            f"waystation explain {status.oldest_unsettled_workflow_instance_id}"
+                        )
                     )
                 )
             )

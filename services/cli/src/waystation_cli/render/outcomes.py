@@ -27,7 +27,7 @@ from waystation.v1.workflow_service_pb2 import (
 )
 from waystation_cli.render import names
 from waystation_cli.render.message_json import as_dict, pretty
-from waystation_cli.render.text import plain, quoted, stdout
+from waystation_cli.render.text import addressed, advised, plain, quoted, stdout
 
 
 def print_started(response: StartWorkflowResponse) -> None:
@@ -78,13 +78,16 @@ def print_outcome(response: WaitWorkflowResponse) -> None:
     elif response.outcome != WAIT_OUTCOME_DONE:
         # Timed out, or what a later release calls it: it is open.
         out.print(
-            f"It is still open; `waystation explain {workflow_instance_id}` shows what it waits for.",
+            addressed(
+                f"It is still open; `waystation explain {workflow_instance_id}` shows what it waits for."
+            ),
             style="dim",
         )
     print_end(out, context)
     if response.outcome == WAIT_OUTCOME_IDLE or context.status == WORKFLOW_STATUS_FAILED:
         out.print(
-            f"`waystation explain {workflow_instance_id}` shows what can be done.", style="dim"
+            addressed(f"`waystation explain {workflow_instance_id}` shows what can be done."),
+            style="dim",
         )
 
 
@@ -94,10 +97,9 @@ def print_waits(out: Console, context: WorkflowContext) -> None:
     for wait in context.waits:
         out.print(quoted(wait.message, f"{wait.task_id} asks: "))
         choice = f" --wait-id {wait.wait_id}" if several else ""
+        answer = f"waystation input {context.workflow_instance_id}{choice} --data '{{...}}'"
         out.print(
-            plain(
-                f"  answer: waystation input {context.workflow_instance_id}{choice} --data '{{...}}'"
-            ),
+            plain(f"  answer: {advised(answer)}"),
             style="dim",
         )
         if wait.answer_path:
@@ -158,7 +160,9 @@ def _print_takers(out: Console, event_type: str, task_ids: list[str]) -> None:
         out.print(
             plain(
                 f"No task handles {event_type} of this workflow type: it is idle until one "
-                "is registered (`waystation handlers list` shows the registered tasks)."
+                + addressed(
+                    "is registered (`waystation handlers list` shows the registered tasks)."
+                )
             ),
             style="yellow",
         )

@@ -18,6 +18,7 @@ from waystation_cli.render import names
 from waystation_cli.render.text import (
     NOTHING,
     WIDE,
+    addressed,
     age,
     cut_last_column,
     length,
@@ -49,9 +50,9 @@ def print_workflows(
     out = stdout()
     if not workflows:
         out.print(
-            "No workflows. `waystation start WORKFLOW_TYPE` starts one."
+            addressed("No workflows. `waystation start WORKFLOW_TYPE` starts one.")
             if all_meant
-            else "No workflow matches. `waystation list` shows all."
+            else addressed("No workflow matches. `waystation list` shows all.")
         )
         return
     out.print(_workflow_table(workflows, doing, out))
@@ -173,18 +174,18 @@ def status_view(
     if status.HasField("oldest_unsettled_event_age"):
         oldest = f"{length(status.oldest_unsettled_event_age)} old"
         of = plain(status.oldest_unsettled_workflow_instance_id)
-        facts.add_row("oldest unsettled", f"{oldest} (`waystation explain {of}`)")
+        facts.add_row("oldest unsettled", addressed(f"{oldest} (`waystation explain {of}`)"))
     else:
         facts.add_row("oldest unsettled", "none")
     facts.add_row(
         "dead letters",
         f"{status.dead_letters} open"
-        + (" (`waystation dead-letters list`)" if status.dead_letters else ""),
+        + (addressed(" (`waystation dead-letters list`)") if status.dead_letters else ""),
     )
     handlers = "1 endpoint" if status.handlers == 1 else f"{status.handlers} endpoints"
     if status.unreachable_handlers:
-        handlers += (
-            f", {status.unreachable_handlers} of them unreachable (`waystation handlers list`)"
+        handlers += f", {status.unreachable_handlers} of them unreachable " + addressed(
+            "(`waystation handlers list`)"
         )
     elif not status.handlers:
         handlers += ": no task can be called"

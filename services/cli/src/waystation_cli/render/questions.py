@@ -11,7 +11,7 @@ from waystation.v1.wait_pb2 import WorkflowWait
 from waystation.v1.workflow_pb2 import WorkflowContext
 from waystation_cli.render.message_json import as_dict
 from waystation_cli.render.overview import print_more
-from waystation_cli.render.text import age, plain, quoted, stdout, when
+from waystation_cli.render.text import advised, age, plain, quoted, stdout, when
 
 
 class Question(NamedTuple):
@@ -56,7 +56,9 @@ def print_questions(asked: Sequence[Question], more: bool) -> None:
         out.print(quoted(wait.message, f"  {wait.task_id} asks: "), soft_wrap=True)
         which = f" --wait-id {wait.wait_id}" if len(context.waits) > 1 else ""
         out.print(
-            plain(f"  answer: waystation input {context.workflow_instance_id}{which}"),
+            plain(
+                "  answer: " + advised(f"waystation input {context.workflow_instance_id}{which}")
+            ),
             style="dim",
             soft_wrap=True,
         )

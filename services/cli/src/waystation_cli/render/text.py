@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 
@@ -116,6 +117,34 @@ def localized(text: str) -> str:
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+
+
+_to_server: ContextVar[Sequence[str]] = ContextVar("to_server", default=())
+"""The words that a command of an advice needs to go to the server of this one."""
+
+
+def advise_with(to_server: Sequence[str]) -> Callable[[], None]:
+    """Adds these words to the commands of advices, until what it returns is called."""
+    before = _to_server.set(to_server)
+    return lambda: _to_server.reset(before)
+
+
+def addressed(text: str) -> str:
+    """A sentence with commands between backquotes, which go to the server of this command when they are pasted. Never
+    for what tasks and users wrote."""
+    return _COMMAND.sub(lambda found: f"`{advised(found[1])}`", text)
+
+
+def advised(command: str) -> str:
+    """A command that stands alone, in the same way."""
+    to_server = _to_server.get()
+    if not to_server or command.split()[1] in _ASK_NO_SERVER or to_server[0] in command.split():
+        return command
+    return f"{command} {shlex.join(to_server)}"
+
+
+_COMMAND = re.compile(r"`(waystation [a-z][^`]*)`")
+_ASK_NO_SERVER = frozenset({"dev", "init", "migrate", "schema", "signing-key", "tls"})
 
 
 def age(timestamp: Timestamp) -> str:
