@@ -27,7 +27,6 @@ from waystation_worker.values import Model, write_struct
 from waystation_worker.workflow_reader import WorkflowReader
 from waystation_worker.workflows import PublishedEvent, Workflow, to_workflow
 
-
 _START_SECONDS = CALL_SECONDS
 
 
