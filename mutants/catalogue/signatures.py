@@ -113,4 +113,19 @@ MUTANTS = (
         ),
         killers=(ANOTHER,),
     ),
+    Mutant(
+        "a_failed_write_hides_the_status",
+        "A stream that an endpoint ends at once ends with the endpoint's status, not as an interrupted call",
+        "router/endpoints/stream.py",
+        (
+            (
+                "            self._loop.call_later(STATUS_SECONDS, self._rpc.cancel)\n",
+                "            self._rpc.cancel()\n",
+            ),
+        ),
+        killers=(
+            "tests/router_endpoints/test_stream.py::"
+            "test_a_write_that_fails_leaves_the_endpoint_time_to_say_why",
+        ),
+    ),
 )

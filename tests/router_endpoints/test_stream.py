@@ -31,6 +31,9 @@ class Rpc:
     async def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.OK
 
+    async def details(self) -> str:
+        return ""
+
     async def done_writing(self) -> None: ...
 
     def cancel(self) -> None:
@@ -90,3 +93,36 @@ async def test_items_and_cancels_are_cut_into_several_messages() -> None:
     named = {cancel.idempotency_key for message in messages for cancel in message.cancels}
     assert len(named) == 2_500
     await stream.close()
+
+
+class Refusing(Rpc):
+    """A stream that the endpoint ends: the first write notices it, the status comes a moment later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._status = grpc.StatusCode.UNAUTHENTICATED
+
+    async def write(self, message: bytes) -> None:
+        asyncio.get_running_loop().call_later(0.02, self._ended.set)
+        raise asyncio.InvalidStateError("the RPC is over")
+
+    async def code(self) -> grpc.StatusCode:
+        return self._status
+
+    def cancel(self) -> None:
+        if not self._ended.is_set():
+            self._status = grpc.StatusCode.CANCELLED
+            self._ended.set()
+
+
+async def test_a_write_that_fails_leaves_the_endpoint_time_to_say_why() -> None:
+    ended: asyncio.Future[grpc.StatusCode | None] = asyncio.get_running_loop().create_future()
+    stream = EventStream(
+        cast(Any, Channel(Refusing())),
+        reader=MessageReader(),
+        answered=lambda *_: None,
+        ended=lambda stream, sent, unsent, status: ended.set_result(status),
+    )
+    stream.send(call(1))
+    assert await asyncio.wait_for(ended, 5) is grpc.StatusCode.UNAUTHENTICATED
+    assert not stream.takes(call(2))

@@ -26,6 +26,8 @@ MAX_CANCELS = 1_000
 """Calls in one message: half a MiB at most."""
 MAX_ABANDONED = 1_000
 FAREWELL_SECONDS = 5.0
+STATUS_SECONDS = 1.0
+"""How long the status of a stream may take after a write that failed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -129,8 +131,10 @@ class EventStream:
                     self._wake = self._loop.create_future()
                     await self._wake
         except Exception:
-            # The stream is over: gRPC has several errors for that, and the reader reports which.
-            self._rpc.cancel()
+            # The stream is over: gRPC has several errors for that. The reader reports which, unless it is cancelled
+            # before it has the endpoint's status.
+            self.retiring = True
+            self._loop.call_later(STATUS_SECONDS, self._rpc.cancel)
 
     def _message(self) -> bytes:
         """The next HandleEventsRequest: the waiting calls, as far as one message has room."""
