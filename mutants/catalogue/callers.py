@@ -72,7 +72,12 @@ MUTANTS = (
         "a_handler_registers_any_service",
         "A handler registers only the services of its credential",
         "api/handlers/registrations.py",
-        (("        caller().require_service(wanted.service_name, namespace)\n", ""),),
+        (
+            (
+                '        caller().require_service("RegisterHandler", wanted.service_name, namespace)\n',
+                "",
+            ),
+        ),
         killers=(f"{_OWN}test_a_handler_registers_its_own_services_and_no_other",),
     ),
     Mutant(

@@ -79,7 +79,7 @@ async def test_a_handler_registers_its_own_services_and_no_other(guarded: Api) -
         guarded.handlers.RegisterHandler(registration(), metadata=by("billing"))
     )
     assert refused.reason == "PERMISSION_DENIED"
-    assert refused.metadata == {"service_name": "claims"}
+    assert refused.metadata == {"method": "RegisterHandler", "service_name": "claims"}
     # Nor does its own name get it the task of another.
     taken = await refusal(
         guarded.handlers.RegisterHandler(registration("billing"), metadata=by("billing"))

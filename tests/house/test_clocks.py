@@ -14,6 +14,8 @@ OF_THE_PROCESS = {
     # Until when the process that calls waits for an answer, as told to the handler that it calls.
     "router/calls.py",
     "api/workflows/replays.py",
+    # How long a JWT is still valid: its end is a time of its issuer's clock, and no server shares that.
+    "core/identity/jwt_tokens.py",
     # Until when an endpoint is left alone, as reports show it.
     "router/endpoints/condition.py",
     # The timestamp that the broker's management page shows of a message.

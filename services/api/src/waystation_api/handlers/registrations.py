@@ -136,7 +136,7 @@ class Registrations:
         namespace = check_namespace(request.namespace)
         request_id = check_request_id(request.request_id)
         wanted = registration_from_proto(request, namespace)
-        caller().require_service(wanted.service_name, namespace)
+        caller().require_service("RegisterHandler", wanted.service_name, namespace)
         await self._check_endpoint(wanted.host, wanted.port)
         digest = digest_of(request)
         stored, new_tasks = await self._registry.register(

@@ -68,12 +68,13 @@ class Principal:
         services = self.services_in(namespace)
         return services is None or service_name in services
 
-    def require_service(self, service_name: str, namespace: str) -> None:
-        """Raises PermissionDenied unless it may act for that service."""
+    def require_service(self, method: str, service_name: str, namespace: str) -> None:
+        """Raises PermissionDenied, for a call of the method with this name, unless it may act for that service."""
         if not self.may_act_for(service_name, namespace):
             raise PermissionDenied(
                 f"Your credential does not act for the service {shown(service_name)}. Ask an admin for a token "
                 "with this service name.",
+                method=method,
                 service_name=shown(service_name),
             )
 
