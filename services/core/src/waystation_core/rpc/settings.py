@@ -340,11 +340,12 @@ def _nearly_known(kind: type[Settings], environ: Mapping[str, str]) -> list[str]
 
 def check_url(value: SecretStr, schemes: Sequence[str]) -> SecretStr:
     """For validators: a URL with one of these schemes. Raises ValueError without its text."""
+    url = value.get_secret_value()
     try:
-        scheme = urlsplit(value.get_secret_value()).scheme
+        scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
-    if scheme not in schemes:
+    if scheme not in schemes or not url.lower().startswith(f"{scheme}://"):
         raise ValueError(f"must begin with {' or '.join(f'{known}://' for known in schemes)}")
     try:
         _ = urlsplit(value.get_secret_value()).port
