@@ -281,12 +281,11 @@ def test_the_health_check_tells_serving_from_everything_else(
     assert "UNAVAILABLE" in said
 
 
-@pytest.mark.parametrize("names", [("api", "127.0.0.1"), ("*.example.com",), ("10.0.0.7",)])
 def test_the_health_check_believes_the_certificate_of_its_own_process(
-    names: tuple[str, ...], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     pki = Pki(tmp_path)
-    tls = pki.server(issued("ours", *names), client_ca=pki.ca())
+    tls = pki.server(issued("ours", "*.example.com"), client_ca=pki.ca())
     server = grpc.server(futures.ThreadPoolExecutor(2))
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -308,13 +307,11 @@ def test_the_health_check_believes_the_certificate_of_its_own_process(
 
     try:
         assert check(CERT=tls.cert, KEY=tls.key) == (0, f"{address}: SERVING\n")
-        if names == ("10.0.0.7",):
-            assert check()[0] == 1
-            other = pki.pair("other", issued("ours", "other"))
-            code, said = check(CERT=other[0], KEY=other[1])
-            assert (code, "UNAVAILABLE" in said) == (1, True)
-            code, said = check(CERT=tmp_path / "missing.pem", KEY=tls.key)
-            assert (code, "missing.pem" in said) == (1, True)
+        other = pki.pair("other", issued("ours", "other"))
+        code, said = check(CERT=other[0], KEY=other[1])
+        assert (code, "UNAVAILABLE" in said) == (1, True)
+        code, said = check(CERT=tmp_path / "missing.pem", KEY=tls.key)
+        assert (code, "missing.pem" in said) == (1, True)
     finally:
         server.stop(None).wait()
 

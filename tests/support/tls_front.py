@@ -21,7 +21,8 @@ async def tls_front(port_behind: int, certificate: Path, key: Path) -> AsyncIter
             while data := await reader.read(65_536):
                 writer.write(data)
                 await writer.drain()
-        writer.close()
+        if not writer.is_closing():
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -39,7 +40,8 @@ async def tls_front(port_behind: int, certificate: Path, key: Path) -> AsyncIter
             pass
         finally:
             at_work.discard(task)
-            writer.transport.abort()
+            if not writer.is_closing():
+                writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:

@@ -48,7 +48,8 @@ class Protocol:
                 await writer.start_tls(context, server_hostname=name)
             yield reader, writer
         finally:
-            writer.transport.abort()
+            if not writer.transport.is_closing():
+                writer.transport.abort()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
