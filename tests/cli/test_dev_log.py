@@ -18,13 +18,13 @@ from router.given import INSTANCE
 from support.waiting import eventually
 
 from waystation_cli.embedded.dev_log import DevLog
+from waystation_core.few_lines import LINES_EACH_SECOND
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_domain.actions import Start
 from waystation_domain.commit import HistoryEntry, InstanceCommit
 from waystation_domain.idle import Ending, Idle
 from waystation_domain.model import Result, Status, Wait
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.delivery_log import LINES_EACH_SECOND
 from waystation_worker import Backoff, Client, HandlerService, Reject, TaskContext
 
 SERVICE = HandlerService("greetings")

@@ -1,18 +1,22 @@
 """Many deliveries are counted in the log, not listed; what failed is always listed."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from router.given import INSTANCE
 from structlog.testing import capture_logs
 
+from waystation_core.few_lines import LINES_EACH_SECOND
 from waystation_core.ports.store import Loaded
-from waystation_domain.commit import EventFacts
-from waystation_domain.model import Event
+from waystation_core.relay.ends_log import EndsLog
+from waystation_domain.commit import EventFacts, InstanceCommit
+from waystation_domain.model import Event, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Reply, Verdict
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.delivery_log import LINES_EACH_SECOND, DeliveryLog, log_failure
+from waystation_router.delivery_log import DeliveryLog, log_failure
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
 
 TASK = TaskSpec("score", "claims", ("asked",), ("claim",))
@@ -78,3 +82,42 @@ def test_a_failure_says_whether_it_was_the_last_and_where_to_look(
     assert (line["workflow_instance_id"], line["attempt"], line["of"]) == (name, attempt, 5)
     assert line["log_level"] == ("warning" if last else "info")
     assert line.get("see") == (f"waystation explain {name}" if last else None)
+
+
+def _documented(line: str) -> set[str]:
+    """The fields of a line, as the page for operators lists them."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    table = page.partition("| line | fields |\n")[2].partition("\n\n")[0]
+    (row,) = [row for row in table.splitlines() if row.startswith(f"| `{line}` |")]
+    return set(re.findall(r"`(\w+)`", row)) - {line}
+
+
+def _fields(line: Any) -> set[str]:
+    return set(line) - {"event", "log_level"}
+
+
+async def test_the_fields_of_deliveries_are_those_of_the_page() -> None:
+    *many, summary = _lines(LINES_EACH_SECOND + 1, Reply((), reads=()))
+    assert _fields(many[0]) == _documented("delivery")
+    assert _fields(summary) == _documented("deliveries")
+    with capture_logs() as lines:
+        log_failure(_handling(), DeliveryCall(TASK, attempt=5), FAILED, "127.0.0.1:7500")
+    assert _fields(lines[0]) == _documented("attempt_failed")
+
+
+async def test_each_end_of_a_workflow_has_a_line_while_they_are_few_and_a_failure_always() -> None:
+    def ends(status: Status, number: int) -> list[Any]:
+        log = EndsLog()
+        after = replace(INSTANCE, status=status)
+        with capture_logs() as lines:
+            log.committed([InstanceCommit(INSTANCE, after)] * number)
+            log.committed([InstanceCommit(after, after), InstanceCommit(INSTANCE, INSTANCE)])
+            log.few.end_second()
+        return lines
+
+    *completed, summary = ends(Status.COMPLETED, LINES_EACH_SECOND + 30)
+    assert [line["event"] for line in completed] == ["workflow_ended"] * LINES_EACH_SECOND
+    assert _fields(completed[0]) == _documented("workflow_ended")
+    assert _fields(summary) == _documented("workflows_ended")
+    assert (summary["ended"], summary["without_line"]) == (LINES_EACH_SECOND + 30, 30)
+    assert len(ends(Status.FAILED, 200)) == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from store.instances import Engine
 
-from waystation_core.store import counts
+from waystation_core.store import counts, system_numbers
 from waystation_domain.model import Status
 
 # Instances of which every tenth is FAILED and every hundredth ACTIVE, of them every other one idle.
@@ -47,3 +47,19 @@ async def test_few_instances_are_counted_and_many_estimated(
     assert await counted() == (by_status, idle, True)
     other = await each_engine.queries.system("other")
     assert not any(other.workflows_by_status.values())
+
+
+async def test_the_numbers_for_metrics_are_of_all_namespaces_and_bounded(
+    each_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = await each_engine.queries.numbers()
+    assert (empty.outbox, empty.dead_letters, empty.oldest_age) == (0, 0, 0.0)
+    assert set(empty.deliveries.values()) == {0}
+    await each_engine.rows(_MANY, 2_000)
+    await each_engine.rows(_MANY.replace("'default', n::text", "'other', n::text"), 1_000)
+    numbers = await each_engine.queries.numbers()
+    assert numbers.open_workflows == {Status.ACTIVE: 30, Status.WAITING_FOR_INPUT: 0}
+    assert numbers.idle_workflows == 15
+    # Completed ones are not looked at; failed ones are.
+    monkeypatch.setattr(system_numbers, "_OPEN", system_numbers._OPEN.replace("50000", "100"))
+    assert (await each_engine.queries.numbers()).open_workflows[Status.ACTIVE] == 10

@@ -151,6 +151,7 @@ BOUNDED_BY: dict[type, dict[str, str]] = {
         "pools": REGISTERED,
         "flow": "limit",
         "system": LIMIT,
+        "numbers": LIMIT,
     },
 }
 

@@ -81,6 +81,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.providers import PROVIDERS
 from waystation_core.registries import Registries
+from waystation_core.relay.ends_log import EndsLog
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.certificates import CertificateWatch
@@ -160,7 +161,7 @@ class ApiServer:
         """`interceptors` run inside the server's own. `observer` gets what is committed here, and the
         registry; `meters` count it. Raises BadSettings."""
         self.meters = meters or Meters()
-        observer = Observers(WorkflowMeter(self.meters), observer)
+        observer = Observers(WorkflowMeter(self.meters), EndsLog(), observer)
         self._settings = settings
         self._broker = broker
         self._static = static_registrations(settings.handlers_file)

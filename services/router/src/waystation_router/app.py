@@ -27,6 +27,7 @@ from waystation_core.ports.store import (
 )
 from waystation_core.providers import PROVIDERS
 from waystation_core.registries import Registries
+from waystation_core.relay.ends_log import EndsLog
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.certificates import CertificateWatch
@@ -75,7 +76,7 @@ class Router:
     ) -> None:
         """`observer` gets what is committed here; `meters` count it."""
         self.meters = meters or Meters()
-        observer = Observers(WorkflowMeter(self.meters), observer)
+        observer = Observers(WorkflowMeter(self.meters), EndsLog(), observer)
         self.router_id = new_id()
         self._settings = settings
         self._store = store

@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from waystation_cli.render import dev_lines
+from waystation_core.few_lines import FewLines
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_domain.actions import Start
 from waystation_domain.commit import HistoryEntry, InstanceCommit
 from waystation_domain.details import Action
 from waystation_domain.model import DeliveryState, Result, Status
 from waystation_domain.task_spec import TaskKey, TaskSpec
-from waystation_router.delivery_log import FewLines
 
 _SHOWN_ACTIONS = frozenset(
     {

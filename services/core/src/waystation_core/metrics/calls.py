@@ -77,6 +77,6 @@ class CallMeter(grpc.aio.ServerInterceptor):
     def _ended(self, method: str, context: Any, began: float, *, ended: bool) -> None:
         code = context.code()
         number = code.value[0] if isinstance(code, grpc.StatusCode) else code
-        # One that ends without a code of its own was cancelled by its caller.
-        name = _NAMES.get(number, "UNKNOWN") if number or ended else "CANCELLED"
+        # gRPC sets no code for an answer, nor for a call that its caller cancelled.
+        name = _NAMES.get(number, "UNKNOWN") if number else "OK" if ended else "CANCELLED"
         self._meter.of(method, name).observe(time.monotonic() - began)
