@@ -1,6 +1,7 @@
 """All mutants, by what they break."""
 
 from mutants.catalogue import (
+    audit,
     callers,
     commits,
     conflicts,
@@ -28,6 +29,7 @@ from mutants.catalogue import (
 from mutants.mutant import Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
+    *audit.MUTANTS,
     *callers.MUTANTS,
     *commits.MUTANTS,
     *copies.MUTANTS,
