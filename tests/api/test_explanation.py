@@ -491,6 +491,15 @@ async def test_in_call_is_said_only_of_what_a_router_has_in_hand(api: Api) -> No
     )
     await compared(api, holder)
     assert await said() == ("IN_CALL", "claim_validator is handling `workflow.started`")
+    _, found = await explained(api)
+    assert found["IN_CALL"].endpoint == ""
+    # What the router reports of where its calls are.
+    waiting = found["IN_CALL"]
+    place = {"address": "127.0.0.1:7500", "calls": [[waiting.event_id, "claim_validator"]]}
+    other = {"address": "127.0.0.1:7501", "calls": [[waiting.event_id, "another"]]}
+    report = RouterReport(0, 0, {"h-0": {}, "h-1": other, "h-2": place})
+    await api.store.engine.heartbeat(holder, "default", "host/2", 60.0, report)
+    assert (await explained(api))[1]["IN_CALL"].endpoint == "127.0.0.1:7500"
     # It was leased after that look.
     await compared(api, holder, timedelta(seconds=10))
     assert (await said())[0] == "PENDING_EVENT"

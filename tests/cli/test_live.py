@@ -170,7 +170,13 @@ def test_many_branches_are_one_line_with_a_count_and_those_that_failed() -> None
 
 
 def test_what_waits_for_one_thing_is_told_once() -> None:
-    blocker = Blocker(kind="BLOCKER_KIND_IN_CALL", message="part is handling it", remedy="Wait.")
+    blocker = Blocker(
+        kind="BLOCKER_KIND_IN_CALL",
+        message="part is handling it",
+        remedy="Wait.",
+        service_name="shop",
+        endpoint="127.0.0.1:7500",
+    )
     asked = Blocker(kind="BLOCKER_KIND_WAITING_FOR_INPUT", message="ask asks: Go on?", remedy="Go.")
     view = WorkflowView("w-1")
     explained = ExplainWorkflowResponse(blockers=[blocker, blocker, blocker, asked])
@@ -178,7 +184,7 @@ def test_what_waits_for_one_thing_is_told_once() -> None:
     assert [line.plain for line in view.whole()[1:]] == [
         "WAITING_FOR_INPUT ask asks: Go on?",
         "  Go.",
-        "IN_CALL part is handling it (3 of these)",
+        "IN_CALL part is handling it at shop 127.0.0.1:7500 (3 of these)",
     ]
 
 

@@ -35,6 +35,10 @@ async def test_the_least_busy_endpoint_is_called(pool: EndpointDirectory) -> Non
         calls = [pool.call("claims", request("wait", str(n)), 30) for n in range(10)]
         ports = Counter(report["calls_in_flight"] for report in pool.report().values())
         assert ports == {5: 2}
+        reports = {str(report["address"]): report["calls"] for report in pool.report().values()}
+        assert reports.keys() == {f"127.0.0.1:{first}", f"127.0.0.1:{second}"}
+        assert sorted(len(calls) for calls in reports.values()) == [5, 5]
+        assert {task_id for calls in reports.values() for _, task_id in calls} == {"wait"}
         one.release.set()
         other.release.set()
         for call in calls:

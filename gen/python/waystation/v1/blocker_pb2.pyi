@@ -42,7 +42,7 @@ BLOCKER_KIND_PENDING_COMPLETION: BlockerKind
 BLOCKER_KIND_NO_ROUTER: BlockerKind
 
 class Blocker(_message.Message):
-    __slots__ = ("kind", "since", "message", "remedy", "event_id", "event_type", "task_id", "service_name", "wait_id", "dead_letter_id", "attempts", "due_at", "last_error", "group_id", "pool")
+    __slots__ = ("kind", "since", "message", "remedy", "event_id", "event_type", "task_id", "service_name", "wait_id", "dead_letter_id", "attempts", "due_at", "last_error", "group_id", "pool", "endpoint")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Blocker(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
     kind: BlockerKind
     since: _timestamp_pb2.Timestamp
     message: str
@@ -73,4 +74,5 @@ class Blocker(_message.Message):
     last_error: _history_pb2.AttemptError
     group_id: str
     pool: str
-    def __init__(self, kind: _Optional[_Union[BlockerKind, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., task_id: _Optional[str] = ..., service_name: _Optional[str] = ..., wait_id: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., attempts: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., group_id: _Optional[str] = ..., pool: _Optional[str] = ...) -> None: ...
+    endpoint: str
+    def __init__(self, kind: _Optional[_Union[BlockerKind, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., message: _Optional[str] = ..., remedy: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., task_id: _Optional[str] = ..., service_name: _Optional[str] = ..., wait_id: _Optional[str] = ..., dead_letter_id: _Optional[str] = ..., attempts: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[_Union[_history_pb2.AttemptError, _Mapping]] = ..., group_id: _Optional[str] = ..., pool: _Optional[str] = ..., endpoint: _Optional[str] = ...) -> None: ...

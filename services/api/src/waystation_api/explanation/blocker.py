@@ -27,3 +27,4 @@ class Blocker:
     last_error: JsonObject | None = None
     group_id: str = ""
     pool: str = ""
+    endpoint: str = ""

@@ -243,6 +243,7 @@ def _delivery(
         attempts=delivery.attempts,
         due_at=due_at,
         last_error=delivery.last_error,
+        endpoint=fact.endpoint if kind == IN_CALL else "",
     )
 
 

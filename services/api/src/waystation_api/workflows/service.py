@@ -274,6 +274,7 @@ def _blocker_to_proto(blocker: Blocker) -> blocker_pb2.Blocker:
     message.dead_letter_id = blocker.dead_letter_id
     message.attempts = blocker.attempts
     message.pool = blocker.pool
+    message.endpoint = blocker.endpoint
     set_timestamp(message.due_at, blocker.due_at)
     if blocker.last_error is not None:
         # Their details may be large, and there are many blockers.

@@ -49,6 +49,7 @@ def print_explanation(response: ExplainWorkflowResponse) -> None:
             "event": f"{blocker.event_type} {blocker.event_id}".strip(),
             "task": blocker.task_id,
             "service": blocker.service_name,
+            "endpoint": blocker.endpoint,
             "pool": blocker.pool,
             "wait": blocker.wait_id,
             "dead letter": blocker.dead_letter_id,
@@ -83,7 +84,7 @@ def alike(blockers: Iterable[Blocker]) -> list[tuple[Blocker, int]]:
 def _cause(blocker: Blocker) -> tuple[object, ...]:
     """Attempts that failed for one reason differ in their ids, their times and perhaps their words."""
     if not blocker.HasField("last_error"):
-        return (blocker.kind, blocker.message, blocker.remedy)
+        return (blocker.kind, blocker.message, blocker.remedy, blocker.endpoint)
     error = blocker.last_error
     said = error.reason or error.message
     return (blocker.kind, blocker.task_id, blocker.event_type, error.code, said)

@@ -121,7 +121,8 @@ def _waited_for(explained: ExplainWorkflowResponse) -> Iterator[Text]:
         if blocker.HasField("since"):
             line.append(f" ({age(blocker.since)})", style="dim")
         if blocker.service_name and kind == "IN_CALL":
-            line.append(plain(f" at {blocker.service_name}"), style="dim")
+            where = f"{blocker.service_name} {blocker.endpoint}".rstrip()
+            line.append(plain(f" at {where}"), style="dim")
         if number > 1:
             line.append(f" ({number} of these)", style="dim")
         yield line

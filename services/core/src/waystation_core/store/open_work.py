@@ -42,7 +42,11 @@ SELECT d.others, {rows.DELIVERY_COLUMNS}, {_EVENT}, d.since, d.due_at,
     CASE WHEN d.state <> {states.LEASED} THEN NULL
          WHEN (r.lease_until > now()) IS NOT TRUE THEN '{LeaseState.LAPSED.value}'
          WHEN d.since < r.in_hand_before AND r.compared_at > now() - interval '{COMPARED_WITHIN:g} s'
-         THEN '{LeaseState.IN_HAND.value}' ELSE '{LeaseState.NOT_COMPARED.value}' END
+         THEN '{LeaseState.IN_HAND.value}' ELSE '{LeaseState.NOT_COMPARED.value}' END,
+    CASE WHEN d.state = {states.LEASED} THEN (
+        SELECT reported.value->>'address' FROM json_each(r.report) reported
+        WHERE (reported.value->'calls')::jsonb @>
+            jsonb_build_array(jsonb_build_array(d.event_id::text, d.task_id)) LIMIT 1) END
 FROM (
     SELECT *, count(*) OVER () AS others FROM deliveries
     WHERE instance_key = %(key)s AND state <> {states.DEAD}
@@ -103,13 +107,14 @@ def _waiting(row: rows.Row) -> OutboxFact:
 
 
 def _delivery(row: rows.Row) -> DeliveryFact:
-    since, due_at, lease = row[rows.DELIVERY_WIDTH + rows.EVENT_WIDTH :]
+    since, due_at, lease, endpoint = row[rows.DELIVERY_WIDTH + rows.EVENT_WIDTH :]
     return DeliveryFact(
         rows.delivery(row),
         rows.event(row[rows.DELIVERY_WIDTH :]),
         since,
         due_at,
         None if lease is None else LeaseState(lease),
+        endpoint or "",
     )
 
 

@@ -4,6 +4,7 @@ was never sent. What that shows of the endpoint is its `condition`."""
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,11 @@ class ConnectedEndpoint:
     def in_flight(self) -> int:
         """The number of calls without an answer."""
         return len(self._calls)
+
+    def oldest_calls(self, most: int) -> list[list[str]]:
+        """[event_id, task_id] of the calls without an answer that began first."""
+        oldest = heapq.nsmallest(most, self._calls, key=lambda call: call.sent_at)
+        return [[call.event_id, call.task_id] for call in oldest]
 
     def update(self, endpoint: Registration) -> None:
         """The same address, perhaps with a new process that has other tasks."""

@@ -12,7 +12,7 @@ from waystation_core.identity.signatures import UNSIGNED, Signatures
 from waystation_core.ports.store import Registration
 from waystation_core.rpc.attempts import NotSent
 from waystation_core.rpc.message_reader import MessageReader
-from waystation_domain.endpoints import Allowlist
+from waystation_domain.endpoints import Allowlist, host_and_port
 from waystation_domain.model import JsonObject
 from waystation_domain.task_spec import TaskKey
 from waystation_router.endpoints.connected_endpoint import ConnectedEndpoint
@@ -24,6 +24,9 @@ MAX_WAIT_SECONDS = 2.0
 DRAIN_SECONDS = 24 * 3600.0
 """How long an endpoint that left the registry may finish its calls; calls have their own deadlines."""
 _REMEMBERED_ROUTES = 10_000
+
+REPORTED_CALLS = 20
+"""Calls of an endpoint that a report names: the oldest, as somebody asks where a call is that takes long."""
 
 
 class EndpointDirectory:
@@ -119,6 +122,8 @@ class EndpointDirectory:
                 "reachable": link.condition.reachable,
                 "last_error": link.condition.trouble,
                 "calls_in_flight": link.in_flight,
+                "address": host_and_port(link.endpoint.host, link.endpoint.port),
+                "calls": link.oldest_calls(REPORTED_CALLS),
             }
             for link in self._links.values()
         }

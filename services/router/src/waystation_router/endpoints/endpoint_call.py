@@ -28,6 +28,7 @@ class EndpointCall:
     __slots__ = (
         "alone",
         "carrier",
+        "event_id",
         "event_type",
         "namespace",
         "outcome",
@@ -54,6 +55,7 @@ class EndpointCall:
     ) -> None:
         self.service_name = service_name
         self.task_id = request.task_id
+        self.event_id = request.event.event_id
         self.event_type = request.event.event_type
         self.workflow_type = request.context.workflow_type
         self.namespace = request.context.namespace

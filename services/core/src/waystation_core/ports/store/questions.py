@@ -99,6 +99,8 @@ class DeliveryFact:
     due_at: datetime
     lease: LeaseState | None = None
     """Of one that is LEASED."""
+    endpoint: str = ""
+    """host:port of the endpoint that handles it, as its router reported it some seconds ago; empty: not reported."""
 
 
 @dataclass(frozen=True, slots=True)

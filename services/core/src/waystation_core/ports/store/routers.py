@@ -46,7 +46,7 @@ class RouterReport:
     calls_in_flight: int
     results_committed: int
     endpoints: Mapping[str, JsonObject]
-    """By handler_id: reachable, last_error, calls_in_flight."""
+    """By handler_id: reachable, last_error, calls_in_flight, address, and calls: [event_id, task_id] of the oldest."""
     events_announced: int = 0
     """Events that its commits raised and that went over the broker."""
     events_continued: int = 0
