@@ -30,6 +30,7 @@ from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.namespaces import PostgresNamespaceStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 
@@ -64,6 +65,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             script.wrap(PostgresQueryStore(connections)),
             script.wrap(PostgresAuditStore(connections)),
             script.wrap(PostgresTokenStore(connections.hot)),
+            script.wrap(PostgresNamespaceStore(connections.questions)),
         )
         server = build(read_settings(ApiSettings, environment), store, broker, interceptors)
         await server.start()

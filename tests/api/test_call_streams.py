@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from support.registries import UNLIMITED
 from support.running_api import Api, refusal
 from support.scripted_engine import reply
 from support.waiting import eventually
@@ -52,7 +53,9 @@ async def streams_of(api: Api) -> CallStreams:
     """The streams of one more server on the same store, without the connections that carry them."""
     broker = InProcessBroker()
     engine = api.store.engine
-    starter = Starter(engine, Relay(engine, broker), Backlog(engine, 1_000), Contact(engine.probe))
+    starter = Starter(
+        engine, Relay(engine, broker), Backlog(engine, 1_000), Contact(engine.probe), UNLIMITED
+    )
     registries = Registries(api.store.registry, look_every=1.0)
     await registries.refresh()
     reader = InstanceReader(api.store.queries)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import grpc
 import pytest
+from support.registries import UNLIMITED
 from support.running_api import Api, refusal
 from support.scripted_store import Script, held, unavailable
 from support.waiting import eventually
@@ -120,7 +121,9 @@ async def test_ten_thousand_starts_while_the_database_is_held(database_url: str)
     script = Script()
     gate = script.on("start", held())
     store = script.wrap(PostgresEngineStore(pool))
-    starter = Starter(store, cast(Any, NoRelay()), Backlog(store, 1_000_000), Contact(store.probe))
+    starter = Starter(
+        store, cast(Any, NoRelay()), Backlog(store, 1_000_000), Contact(store.probe), UNLIMITED
+    )
     calls = [
         asyncio.ensure_future(starter.start(start_from_proto(start()), 100)) for _ in range(10_000)
     ]

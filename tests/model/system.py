@@ -19,6 +19,7 @@ from model.checking import Story, Witness, check
 from model.database import Database, Serial
 from model.handlers import Answer, Endpoints, Ledger
 from model.wire import Wire, WireBroker
+from support.registries import UNLIMITED
 from support.scripted_store import Script, held
 
 from waystation.v1 import (
@@ -193,7 +194,9 @@ class System:
                 decisions=decisions,
                 workflows=WorkflowService(
                     calls=WorkflowCalls(
-                        Starter(engine, relay, backlog, Contact(engine.probe)), unused, copy
+                        Starter(engine, relay, backlog, Contact(engine.probe), UNLIMITED),
+                        unused,
+                        copy,
                     ),
                     streams=unused,
                     reader=InstanceReader(queries),

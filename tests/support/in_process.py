@@ -16,6 +16,7 @@ from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
+from waystation_core.store.namespaces import PostgresNamespaceStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router
@@ -63,6 +64,7 @@ async def in_process(
                     PostgresQueryStore(connections),
                     PostgresAuditStore(connections),
                     PostgresTokenStore(connections.hot),
+                    PostgresNamespaceStore(connections.questions),
                 )
             )
         api = build(read_settings(ApiSettings, environment), stores[0], brokers[0])

@@ -16,6 +16,14 @@ def only(registry: Any, limits: NamespaceLimits = NO_LIMITS) -> Any:
     )
 
 
+async def _admit(namespace: str) -> None:
+    pass
+
+
+UNLIMITED: Any = SimpleNamespace(admit=_admit)
+"""In the place of `StartLimits`: no namespace has any."""
+
+
 def of_default(*task_ids: str) -> list[TaskKey]:
     """Tasks of the default namespace."""
     return [("default", task_id) for task_id in task_ids]

@@ -1,6 +1,6 @@
 """Composition of the API server: its parts, and the order in which they start and stop.
 
-    server = build(settings, Store(engine, registry, queries, audit, tokens), broker)
+    server = build(settings, Store(engine, registry, queries, audit, tokens, namespaces), broker)
     await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
     await server.serve()        # once Postgres and the schema are there
     await server.stop()
@@ -25,6 +25,7 @@ from waystation.v1 import (
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
+    namespace_service_pb2_grpc,
     system_service_pb2_grpc,
     token_service_pb2_grpc,
     workflow_service_pb2_grpc,
@@ -41,6 +42,8 @@ from waystation_api.deliveries.service import DeliveryCompletionService
 from waystation_api.handlers.registrations import Registrations
 from waystation_api.handlers.retirement import Retirement
 from waystation_api.handlers.service import HandlerRegistryService
+from waystation_api.namespaces.limits import TURN_SECONDS, StartLimits
+from waystation_api.namespaces.service import NamespaceService
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_api.system.certificates import certificates_of
 from waystation_api.system.flow import FlowReports
@@ -75,6 +78,7 @@ from waystation_core.ports.observer import Observer, Observers
 from waystation_core.ports.store import (
     AuditStore,
     EngineStore,
+    NamespaceStore,
     QueryStore,
     RegistryStore,
     TokenStore,
@@ -111,6 +115,7 @@ class Store:
     queries: QueryStore
     audit: AuditStore
     tokens: TokenStore
+    namespaces: NamespaceStore
 
 
 class _Gate(grpc.aio.ServerInterceptor):
@@ -175,7 +180,10 @@ class ApiServer:
         )
         self._backlog = Backlog(store.engine, settings.max_backlog)
         self._contact = Contact(store.engine.probe)
-        self._starter = Starter(store.engine, self._relay, self._backlog, self._contact)
+        self._limits = StartLimits(self._registries, store.namespaces)
+        self._starter = Starter(
+            store.engine, self._relay, self._backlog, self._contact, self._limits
+        )
         reader = InstanceReader(store.queries)
         self._waiters = Waiters(reader, broker, self._registries.seal)
         allowlist = replace(
@@ -276,6 +284,11 @@ class ApiServer:
                     token_service_pb2_grpc.add_TokenServiceServicer_to_server,
                     TokenService(store.tokens),
                 ),
+                _service(
+                    "NamespaceService",
+                    namespace_service_pb2_grpc.add_NamespaceServiceServicer_to_server,
+                    NamespaceService(store.namespaces, self._registries),
+                ),
             ],
             host=settings.api_host,
             port=settings.api_port,
@@ -339,6 +352,7 @@ class ApiServer:
             ("retire tasks", _RETIRING_SECONDS, self._retirement.look),
             ("backlog", LOOK_SECONDS, self._backlog.turn),
             ("audit", FLUSH_SECONDS, self._refusals.turn),
+            ("namespaces", TURN_SECONDS, self._limits.turn),
         ):
             self._background.append(run_loop(name, self._every(name, seconds, turn)))
         if self._gauges is not None:

@@ -19,6 +19,7 @@ from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.fitness import UnfitDatabase
+from waystation_core.store.namespaces import PostgresNamespaceStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
@@ -58,6 +59,7 @@ async def _serve(settings: ApiSettings) -> None:
             PostgresQueryStore(connections),
             PostgresAuditStore(connections),
             PostgresTokenStore(connections.hot),
+            PostgresNamespaceStore(connections.questions),
         )
         server = build(settings, store, broker, failpoints.interceptors())
         read_pools(server.meters, [connections.hot, connections.questions])

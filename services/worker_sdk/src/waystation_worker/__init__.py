@@ -50,6 +50,7 @@ from waystation_worker.errors import (
 )
 from waystation_worker.events import Event, NewEvent
 from waystation_worker.handlers import Handler, Handlers
+from waystation_worker.namespaces import Namespace, NamespaceLimits, Namespaces, NamespaceUsage
 from waystation_worker.replays import ReplayDifference, ReplayStep
 from waystation_worker.result import TaskResult
 from waystation_worker.server import Serving
@@ -91,6 +92,10 @@ __all__ = [
     "HistoryEntry",
     "InvalidRequest",
     "LimitExceeded",
+    "Namespace",
+    "NamespaceLimits",
+    "NamespaceUsage",
+    "Namespaces",
     "NewEvent",
     "NewWorkflow",
     "NotAllowed",

@@ -17,6 +17,7 @@ from waystation_worker.dead_letters import DeadLetters
 from waystation_worker.events import NewEvent
 from waystation_worker.handlers import Handlers
 from waystation_worker.messages import message_of, request_id_of
+from waystation_worker.namespaces import Namespaces
 from waystation_worker.replays import fork_edits
 from waystation_worker.result import TaskResult
 from waystation_worker.starts import NewWorkflow, StartResult, start_all
@@ -47,7 +48,7 @@ class Client(WorkflowReader):
     and Unavailable if the server could not be reached or did not answer in time. Values that are
     not valid JSON, and times out of range, raise TypeError or ValueError before anything is sent.
 
-    `dead_letters`, `handlers` and `system` have what operators need, `tokens` and `audit` what admins
+    `dead_letters`, `handlers` and `system` have what operators need, `tokens`, `namespaces` and `audit` what admins
     need.
 
     The methods for a pending delivery take its completion token. They raise DeliveryNotFound if the
@@ -68,6 +69,7 @@ class Client(WorkflowReader):
         self.handlers = Handlers(self._connection)
         self.system = System(self._connection)
         self.tokens = Tokens(self._connection)
+        self.namespaces = Namespaces(self._connection)
         self.audit = Audit(self._connection)
 
     @property

@@ -13,6 +13,7 @@ from waystation.v1.audit_service_pb2_grpc import AuditServiceStub
 from waystation.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from waystation.v1.delivery_completion_service_pb2_grpc import DeliveryCompletionServiceStub
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
+from waystation.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from waystation.v1.system_service_pb2_grpc import SystemServiceStub
 from waystation.v1.token_service_pb2_grpc import TokenServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
@@ -99,6 +100,10 @@ class Connection:
     @property
     def tokens(self) -> Any:
         return self._stub(TokenServiceStub)
+
+    @property
+    def namespaces(self) -> Any:
+        return self._stub(NamespaceServiceStub)
 
     @property
     def audit(self) -> Any:

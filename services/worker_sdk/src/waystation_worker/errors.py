@@ -104,7 +104,7 @@ class WaystationError(Exception):
         """Whether the same call may succeed later."""
         if isinstance(self, TlsFailed):
             return False
-        return isinstance(self, Unavailable) or self.reason == "BACKLOG_FULL"
+        return isinstance(self, Unavailable) or self.reason in _PASSING
 
 
 class SettingsError(WaystationError):
@@ -192,6 +192,9 @@ class TlsFailed(Unavailable):
     TLS_CLIENT_CERTIFICATE_REQUIRED, TLS_CLIENT_CERTIFICATE_REFUSED or TLS_HANDSHAKE_FAILED.
     """
 
+
+_PASSING = frozenset({"BACKLOG_FULL", "RATE_LIMITED", "NAMESPACE_LIMIT_REACHED"})
+"""Limits that are not reached for ever."""
 
 _BY_REASON: dict[str, type[WaystationError]] = {
     "WORKFLOW_NOT_FOUND": WorkflowNotFound,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from waystation.v1 import workflow_service_pb2
 from waystation_api.batches import Batcher
+from waystation_api.namespaces.limits import StartLimits
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.workflows.backlog import Backlog
 from waystation_conversion import (
@@ -22,6 +23,7 @@ from waystation_core.relay.relay import Relay
 from waystation_domain import actions, limits, reserved
 from waystation_domain.errors import (
     ContextTooLarge,
+    NamespaceNotFound,
     RequestIdReused,
     StoreUnavailable,
     WorkflowAlreadyExists,
@@ -75,8 +77,14 @@ class Starter:
     """Stores new instances and announces their first events."""
 
     def __init__(
-        self, store: EngineStore, relay: Relay, backlog: Backlog, contact: Contact
+        self,
+        store: EngineStore,
+        relay: Relay,
+        backlog: Backlog,
+        contact: Contact,
+        limits: StartLimits,
     ) -> None:
+        self._limits = limits
         self._store = store
         self._relay = relay
         self._backlog = backlog
@@ -100,13 +108,17 @@ class Starter:
         """The instance, new or existing with the same content. `size_bytes` is about its size while it waits;
         queues, and the workflow types in each of them, are served in turn. With `by` it is stored alone, with the
         entry of that call. Raises WorkflowAlreadyExists,
-        RequestIdReused, BacklogFull, StoreUnavailable."""
+        RequestIdReused, BacklogFull, NamespaceLimitReached, RateLimited, StoreUnavailable."""
+        namespace = start.instance.namespace
+        await self._limits.admit(namespace)
         with self._backlog.room():
             if by is None:
-                queue = f"{line}/{start.instance.workflow_type}"
+                queue = f"{line}/{namespace}/{start.instance.workflow_type}"
                 started = await self._batch(start, size_bytes, queue)
             else:
                 [started] = await self._carry_out([start], by=by)
+        if started.namespace_gone:
+            raise NamespaceNotFound.of(namespace)
         if started.request_reused:
             # Of a fork's request_id, the part before the slash is its scope.
             raise RequestIdReused.of(str(start.request_id).rpartition("/")[2])

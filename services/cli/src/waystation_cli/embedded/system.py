@@ -28,6 +28,7 @@ from waystation_core.store.audit import PostgresAuditStore
 from waystation_core.store.connections import open_connections, open_pool
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.migration import migrate
+from waystation_core.store.namespaces import PostgresNamespaceStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_router.app import Router
@@ -185,6 +186,7 @@ async def _api(
         PostgresQueryStore(connections),
         PostgresAuditStore(connections),
         PostgresTokenStore(connections.hot),
+        PostgresNamespaceStore(connections.questions),
     )
     return build(settings, store, broker, failpoints.interceptors(), observer, meters)
 

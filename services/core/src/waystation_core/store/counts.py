@@ -18,10 +18,10 @@ _PAGES = 2_000
 """Pages of 8 KiB that are sampled for the older ones: accurate to a few percent of a large number."""
 
 _NEWEST_ONES = """
-SELECT n.status, n.is_idle, count(*), min(n.key) FROM (
+SELECT n.status, n.is_idle, count(*) FILTER (WHERE n.namespace = %(namespace)s), min(n.key) FROM (
     SELECT i.key, i.status, i.idle IS NOT NULL AS is_idle, i.namespace FROM workflow_instances i
     ORDER BY i.key DESC LIMIT %(newest)s
-) n WHERE n.namespace = %(namespace)s GROUP BY 1, 2
+) n GROUP BY 1, 2
 """
 
 # The same pages each time, so that repeated numbers do not flicker.

@@ -161,7 +161,9 @@ class PostgresEngineStore:
                 ),
             )
             row = await cursor.fetchone()
-        assert row is not None, "an instance that was there can't be gone"
+        if row is None:
+            # Nothing is ever deleted: there is no such namespace any more.
+            return Started(False, start.instance, same_content=True, namespace_gone=True)
         same = bytes(row[0]) == start.digest
         by_request = start.request_id is not None and row[1] == start.request_id
         return Started(

@@ -170,7 +170,8 @@ WITH input AS MATERIALIZED (
         start_digest, start_request_id, deadline)
     SELECT namespace, id, type, {states.ACTIVE}, 1, 1, data, correlation_id, 1, 0, 1, decode(digest, 'hex'),
         request_id, now() + make_interval(secs => deadline)
-    FROM input ORDER BY namespace, id COLLATE "C"
+    FROM input WHERE (namespace IN (SELECT namespace FROM registry)) IS TRUE
+    ORDER BY namespace, id COLLATE "C"
     ON CONFLICT DO NOTHING
     RETURNING key, workflow_instance_id, created_at, deadline
 ), deadlines AS (

@@ -412,7 +412,7 @@ namespaces = Table(
     _since_ever("measured_at"),
     # Starts that may be taken, as of that time: see `max_starts_per_second`.
     Column("starts_left", Double, nullable=False, server_default=text("0")),
-    _since_ever("starts_at"),
+    _when("starts_at", default=True),
 )
 
 api_tokens = Table(

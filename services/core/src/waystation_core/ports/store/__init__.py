@@ -32,6 +32,11 @@ from waystation_core.ports.store.handlers import (
     ToCatchUp,
     Undeclared,
 )
+from waystation_core.ports.store.namespaces import (
+    NamespaceStore,
+    NamespaceUsage,
+    StoredNamespace,
+)
 from waystation_core.ports.store.questions import (
     DeliveryFact,
     FirstFew,
@@ -107,6 +112,8 @@ __all__ = [
     "LongRequest",
     "MadeDue",
     "NamespaceState",
+    "NamespaceStore",
+    "NamespaceUsage",
     "OpenDeadLetters",
     "OpenWork",
     "OutboxFact",
@@ -121,6 +128,7 @@ __all__ = [
     "StoredAuditEntry",
     "StoredEntry",
     "StoredEvent",
+    "StoredNamespace",
     "StoredToken",
     "SystemFacts",
     "SystemNumbers",

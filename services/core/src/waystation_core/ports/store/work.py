@@ -49,6 +49,8 @@ class Started:
     """Whether an existing instance was started with the same content; True when created."""
     request_reused: bool = False
     """The request_id was used by a start with other content; `instance` is that start's."""
+    namespace_gone: bool = False
+    """Its namespace was deleted: nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True)

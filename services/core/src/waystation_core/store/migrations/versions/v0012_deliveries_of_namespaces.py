@@ -23,7 +23,7 @@ ALTER TABLE namespaces
     ADD COLUMN counted_at timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN measured_at timestamptz NOT NULL DEFAULT '-infinity',
     ADD COLUMN starts_left double precision NOT NULL DEFAULT 0,
-    ADD COLUMN starts_at timestamptz NOT NULL DEFAULT '-infinity';
+    ADD COLUMN starts_at timestamptz NOT NULL DEFAULT now();
 """
 
 

@@ -1,0 +1,1 @@
+"""NamespaceService, and the limits of namespaces at the door."""
