@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from waystation_cli import outcome
 from waystation_cli.command_table import MEANT, SECTIONS, Command, Group
+from waystation_cli.namespace import with_namespace
 from waystation_cli.output import with_forms
 from waystation_cli.quick_values import quicken
 
@@ -85,7 +86,7 @@ def _loaded(entry: Command | Group) -> TyperCommand | TyperGroup:
         entry.name,
         cls=_WithExamples,
         epilog=outcome.HELP if entry.answers else None,
-    )(with_forms(_function(entry), ids=entry.ids))
+    )(with_forms(with_namespace(_function(entry)), ids=entry.ids))
     command = get_command(alone)
     assert isinstance(command, _WithExamples)
     command.examples = entry.examples

@@ -183,6 +183,66 @@ TLS = Group(
     {"certs": "dev-certs", "create": "dev-certs", "generate": "dev-certs", "new": "dev-certs"},
 )
 
+NAMESPACES = Group(
+    "namespaces",
+    "Make, limit, list and delete namespaces.",
+    (
+        Command(
+            "create",
+            "Make a namespace.",
+            "namespaces:create",
+            {
+                "With a description": "waystation namespaces create acme --description 'The shop of Acme'",
+                "With limits": "waystation namespaces create small --max-open-workflows 1000 --max-starts-per-second 50",
+            },
+        ),
+        Command(
+            "get",
+            "Show a namespace: its limits, and what it uses.",
+            "namespaces:get",
+            {
+                "The one that is always there": "waystation namespaces get default",
+                "For a script": "waystation namespaces get default --json",
+            },
+        ),
+        Command(
+            "update",
+            "Change the description and limits of a namespace.",
+            "namespaces:update",
+            {
+                "Another limit": "waystation namespaces update default --max-in-flight 500",
+                "No limit any more": "waystation namespaces update default --max-in-flight 0",
+            },
+        ),
+        Command(
+            "list",
+            "List the namespaces in which you have a role.",
+            "namespaces:list_namespaces",
+            {
+                "All of them": "waystation namespaces list",
+                "For a script": "waystation namespaces list --json",
+            },
+        ),
+        Command(
+            "delete",
+            "Delete a namespace that has no workflows and no live handlers.",
+            "namespaces:delete",
+            {
+                "One that nobody needs": "waystation namespaces delete small",
+                "For a script": "waystation namespaces delete acme --json",
+            },
+        ),
+    ),
+    {
+        "add": "create",
+        "make": "create",
+        "new": "create",
+        "remove": "delete",
+        "rm": "delete",
+        "show": "get",
+    },
+)
+
 SIGNING_KEY = Group(
     "signing-key",
     "Make and show the key that routers sign calls to handlers with.",
@@ -511,6 +571,7 @@ SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
                 "When Postgres starts at the same time": "waystation migrate --wait 1m",
             },
         ),
+        NAMESPACES,
         Command(
             "login",
             "Store the address and the token of a server.",

@@ -17,6 +17,7 @@ from rich.console import Console
 from waystation_cli import profiles
 from waystation_cli.bearer import with_token
 from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
+from waystation_cli.namespace import InNamespace, to_namespace
 from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import addressed, advise_with, plain, quoted
 from waystation_tls import BadTls, ClientCredentials, ClientTls
@@ -76,7 +77,7 @@ def to_server(address: str) -> list[str]:
     usual = os.environ.get("WAYSTATION_ADDRESS") or (
         DEFAULT_ADDRESS if profile is None else profile.address
     )
-    return [] if address == usual else ["--address", address]
+    return [*([] if address == usual else ["--address", address]), *to_namespace()]
 
 
 class Api:
@@ -122,6 +123,12 @@ class Api:
         return handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(self._channel)
 
     @cached_property
+    def namespaces(self) -> Any:
+        from waystation.v1 import namespace_service_pb2_grpc
+
+        return namespace_service_pb2_grpc.NamespaceServiceStub(self._channel)
+
+    @cached_property
     def system(self) -> Any:
         from waystation.v1 import system_service_pb2_grpc
 
@@ -148,7 +155,7 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
     """
     with reporting_failures(as_json), open_channel(address) as channel:
         try:
-            yield Api(channel)
+            yield Api(grpc.intercept_channel(channel, InNamespace()))
         except grpc.RpcError as error:
             raise explain_rpc_error(error, address) from error
 

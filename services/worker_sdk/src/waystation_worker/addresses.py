@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from waystation_worker.errors import SettingsError
 
 DEFAULT_PORT = 7400
+NAMESPACE = "WAYSTATION_NAMESPACE"
+"""The variable that names the namespace where nothing else does."""
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 
 # Underscores are in no rule of DNS, but in names of containers.

@@ -40,7 +40,7 @@ class Client(WorkflowReader):
 
     `address` defaults to WAYSTATION_ADDRESS, then 127.0.0.1:7400; `token`, which says who is calling,
     to WAYSTATION_TOKEN, then to what the file WAYSTATION_TOKEN_FILE has, also after it is replaced.
-    `namespace` defaults to the token's only one, then `default`. Every call that changes something
+    `namespace` defaults to WAYSTATION_NAMESPACE, then the token's only one, then `default`. Every call that changes something
     has a request_id, so a retried call takes effect once. If the server cannot be reached, every
     call is retried for `retry_for` (10 s). Durations are seconds or timedeltas.
 

@@ -18,7 +18,7 @@ from waystation.v1.system_service_pb2_grpc import SystemServiceStub
 from waystation.v1.token_service_pb2_grpc import TokenServiceStub
 from waystation.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from waystation_worker import times
-from waystation_worker.addresses import waystation_address
+from waystation_worker.addresses import NAMESPACE, waystation_address
 from waystation_worker.arguments import text
 from waystation_worker.call_stream import CallFailed, CallStreams, Request
 from waystation_worker.certificates import CertificateLook, TlsFaults, client_credentials
@@ -51,7 +51,7 @@ class Connection:
         retry_for: Span = 10.0,
     ) -> None:
         self.address = waystation_address(address, os.environ)
-        self.namespace = text(namespace, "namespace")
+        self.namespace = text(namespace, "namespace") or os.environ.get(NAMESPACE, "")
         self.retry_for = times.seconds_of(retry_for, "retry_for")
         self._tls = client_credentials(os.environ)
         self._tls_faults = TlsFaults(self.address, self._tls)

@@ -58,6 +58,7 @@ class Registration:
         tasks: Iterable[handler_pb2.TaskSpec],
         tls: ClientCredentials | None = None,
         credentials: Credentials | None = None,
+        namespace: str = "",
     ) -> None:
         self.registered = asyncio.Event()
         self._credentials = credentials
@@ -67,7 +68,9 @@ class Registration:
         self._lease = lease
         self._handler_id = ""
         self._unreachable = False
+        self._namespace = namespace
         self._request = pb.RegisterHandlerRequest(
+            namespace=namespace,
             service_name=service_name,
             service_version=service_version,
             host=host,
@@ -95,7 +98,9 @@ class Registration:
         if not self._handler_id:
             return
         request = pb.UnregisterHandlerRequest(
-            handler_id=self._handler_id, request_id=str(uuid.uuid4())
+            namespace=self._namespace,
+            handler_id=self._handler_id,
+            request_id=str(uuid.uuid4()),
         )
         try:
             await self._stub.UnregisterHandler(request, timeout=_UNREGISTER_SECONDS)
@@ -156,7 +161,7 @@ class Registration:
 
     async def _keep(self) -> None:
         """Renews until the registration is lost."""
-        request = pb.RenewHandlerRequest(handler_id=self._handler_id)
+        request = pb.RenewHandlerRequest(namespace=self._namespace, handler_id=self._handler_id)
         pause = self._lease / 3
         wait = pause
         while True:

@@ -122,6 +122,7 @@ class Serving:
                 tasks=[task.spec for task in self._tasks.values()],
                 tls=self._calls_tls,
                 credentials=self._settings.credentials,
+                namespace=self._settings.namespace,
             )
             self._keeping = asyncio.create_task(self._registration.run())
         if self._port_tls is not None or self._calls_tls is not None:

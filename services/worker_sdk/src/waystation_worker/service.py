@@ -149,6 +149,7 @@ class HandlerService:
         *,
         address: str | None = None,
         token: str | None = None,
+        namespace: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -163,7 +164,8 @@ class HandlerService:
         a few seconds after the grace period. A second signal ends the process immediately.
 
         `address` is the address of Waystation (WAYSTATION_ADDRESS, 127.0.0.1:7400), `token` says who
-        registers (WAYSTATION_TOKEN, or the file WAYSTATION_TOKEN_FILE). `host` and
+        registers (WAYSTATION_TOKEN, or the file WAYSTATION_TOKEN_FILE), `namespace` is where (WAYSTATION_NAMESPACE,
+        the token's only one, `default`). `host` and
         `port` are the listening address (WAYSTATION_HANDLER_HOST, 127.0.0.1;
         WAYSTATION_HANDLER_PORT, 7500 or a free port; 0 means a free port). Routers connect to
         `advertise_host` (WAYSTATION_ADVERTISE_HOST). With `identity_keys`, public keys of routers
@@ -184,6 +186,7 @@ class HandlerService:
                     self.serve,
                     address=address,
                     token=token,
+                    namespace=namespace,
                     host=host,
                     port=port,
                     advertise_host=advertise_host,
@@ -206,6 +209,7 @@ class HandlerService:
         *,
         address: str | None = None,
         token: str | None = None,
+        namespace: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -224,6 +228,7 @@ class HandlerService:
         async with self.serving(
             address=address,
             token=token,
+            namespace=namespace,
             host=host,
             port=port,
             advertise_host=advertise_host,
@@ -248,6 +253,7 @@ class HandlerService:
         *,
         address: str | None = None,
         token: str | None = None,
+        namespace: str | None = None,
         host: str | None = None,
         port: int | None = None,
         advertise_host: str | None = None,
@@ -270,6 +276,7 @@ class HandlerService:
         settings = read_settings(
             address=address,
             token=token,
+            namespace=namespace,
             host=host,
             port=port,
             advertise_host=advertise_host,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from waystation_tls import BadTls, ClientTls, ServerTls, open_to_strangers
-from waystation_worker.addresses import is_host, is_ip, waystation_address
+from waystation_worker.addresses import NAMESPACE, is_host, is_ip, waystation_address
 from waystation_worker.credentials import Credentials
 from waystation_worker.errors import SettingsError
 from waystation_worker.router_identity import BadIdentityKeys, IdentityKeys
@@ -39,12 +39,15 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
     """None: metrics are not served."""
+    namespace: str = ""
+    """Where it registers; empty: the only one of its token, or `default`."""
 
 
 def read_settings(
     *,
     address: str | None = None,
     token: str | None = None,
+    namespace: str | None = None,
     host: str | None = None,
     port: int | None = None,
     advertise_host: str | None = None,
@@ -145,6 +148,7 @@ def read_settings(
         credentials,
         metrics_host,
         metrics_port,
+        namespace or env.get(NAMESPACE, ""),
     )
 
 
