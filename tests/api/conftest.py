@@ -17,6 +17,7 @@ from waystation.v1 import (
     dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2_grpc,
+    namespace_service_pb2_grpc,
     system_service_pb2_grpc,
     token_service_pb2_grpc,
     workflow_service_pb2_grpc,
@@ -65,7 +66,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             script.wrap(PostgresQueryStore(connections)),
             script.wrap(PostgresAuditStore(connections)),
             script.wrap(PostgresTokenStore(connections.hot)),
-            script.wrap(PostgresNamespaceStore(connections.questions)),
+            script.wrap(PostgresNamespaceStore(connections.hot)),
         )
         server = build(read_settings(ApiSettings, environment), store, broker, interceptors)
         await server.start()
@@ -87,6 +88,8 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             system=system_service_pb2_grpc.SystemServiceStub(channel),
             audit=audit_service_pb2_grpc.AuditServiceStub(channel),
             tokens=token_service_pb2_grpc.TokenServiceStub(channel),
+            namespaces=namespace_service_pb2_grpc.NamespaceServiceStub(channel),
+            pool=connections.hot,
         )
 
     yield start

@@ -37,6 +37,7 @@ from waystation.v1 import audit_service_pb2 as audit_pb
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completions_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
+from waystation.v1 import namespace_service_pb2 as namespaces_pb
 from waystation.v1 import system_service_pb2 as system_pb
 from waystation.v1 import token_pb2
 from waystation.v1 import token_service_pb2 as tokens_pb
@@ -116,6 +117,11 @@ READS = token_pb2.RoleGrant(namespace="default", roles=[token_pb2.ROLE_READER])
 create_token = plain(tokens_pb.CreateTokenRequest, name="deploy", grants=[READS])
 tokens = plain(tokens_pb.ListTokensRequest)
 revoke = plain(tokens_pb.RevokeTokenRequest, token_id=NOBODY)
+create_namespace = plain(namespaces_pb.CreateNamespaceRequest, name="new")
+get_namespace = plain(namespaces_pb.GetNamespaceRequest, name="full")
+update_namespace = plain(namespaces_pb.UpdateNamespaceRequest, name="slow")
+namespaces = plain(namespaces_pb.ListNamespacesRequest)
+delete_namespace = plain(namespaces_pb.DeleteNamespaceRequest, name="slow")
 
 FULL = {"WAYSTATION_MAX_BACKLOG": "1"}
 FEW_EVENTS = {"WAYSTATION_MAX_EVENTS_PER_WORKFLOW": "1"}
@@ -158,6 +164,11 @@ GOOD: dict[str, Callable[[World], Any]] = {
     "ListTokens": tokens(),
     # Revoked by its id alone: there is none in the world, and no test needs one.
     "RevokeToken": revoke(),
+    "CreateNamespace": create_namespace(),
+    "GetNamespace": get_namespace(),
+    "UpdateNamespace": update_namespace(),
+    "ListNamespaces": namespaces(),
+    "DeleteNamespace": delete_namespace(),
 }
 
 
@@ -167,6 +178,13 @@ def _unknown(made: Callable[..., Any]) -> Row:
 
 def _bad_id(made: Callable[..., Any]) -> Row:
     return Row("INVALID_ID", made(workflow_instance_id=BAD_ID))
+
+
+def _of_full_namespaces(made: Callable[..., Any]) -> list[Row]:
+    return [
+        Row("NAMESPACE_LIMIT_REACHED", made(namespace="full")),
+        Row("RATE_LIMITED", made(namespace="slow")),
+    ]
 
 
 def _starts(made: Callable[..., Any]) -> list[Row]:
@@ -180,6 +198,7 @@ def _starts(made: Callable[..., Any]) -> list[Row]:
         Row("PAYLOAD_TOO_LARGE", made(payload=LARGE)),
         Row("CONTEXT_TOO_LARGE", made(data=LARGE)),
         Row("BACKLOG_FULL", made(), settings=FULL),
+        *_of_full_namespaces(made),
     ]
 
 
@@ -294,6 +313,7 @@ REFUSALS: dict[str, list[Row]] = {
                 edits=operation("/b", set={"string_value": "x" * 900_000}).operations,
             ),
         ),
+        *_of_full_namespaces(fork),
         Row("BACKLOG_FULL", fork(), settings=FULL),
         reused(fork, event=event(event_type="b")),
     ],
@@ -409,4 +429,21 @@ REFUSALS: dict[str, list[Row]] = {
     "ListTokens": _pages(tokens),
     "RevokeToken": [Row("INVALID_ID", revoke(token_id="x")), Row("TOKEN_NOT_FOUND", revoke())],
     "ListAudit": [*_pages(audit), Row("INVALID_FIELD", audit(target="x" * 301))],
+    "CreateNamespace": [
+        Row("INVALID_ID", create_namespace(name="No")),
+        Row("INVALID_FIELD", create_namespace(limits={"max_in_flight": 0})),
+        Row("NAMESPACE_ALREADY_EXISTS", create_namespace(name="full")),
+    ],
+    "GetNamespace": [
+        Row("INVALID_ID", get_namespace(name="")),
+    ],
+    "UpdateNamespace": [
+        Row("INVALID_ID", update_namespace(name="-")),
+        Row("INVALID_FIELD", update_namespace(description="x" * 1_001)),
+    ],
+    "ListNamespaces": _pages(namespaces),
+    "DeleteNamespace": [
+        Row("INVALID_ID", delete_namespace(name="")),
+        Row("NAMESPACE_NOT_EMPTY", delete_namespace(name="default")),
+    ],
 }

@@ -16,11 +16,13 @@ from support.scripted_engine import failure, reply, task
 from waystation.v1 import dead_letter_service_pb2 as letters_pb
 from waystation.v1 import delivery_completion_service_pb2 as completions_pb
 from waystation.v1 import handler_registry_service_pb2 as handlers_pb
+from waystation.v1 import namespace_service_pb2 as namespaces_pb
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation.v1.event_pb2 import NewEvent
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.operation_pb2 import Operation, OperationList
 from waystation.v1.result_pb2 import TaskResult, WorkflowCompletion
+from waystation_core.store.connections import connection_of
 from waystation_domain.completion_tokens import CompletionTokens
 from waystation_domain.model import OnFailure
 from waystation_domain.operations import Operation as Change
@@ -51,6 +53,7 @@ class World:
 
 
 async def world(api: Api) -> World:
+    await _namespaces(api)
     both = registration()
     both.tasks.add(task_id="other", event_types=["x"], workflow_types=["none"])
     registered = await api.handlers.RegisterHandler(both)
@@ -90,6 +93,29 @@ async def world(api: Api) -> World:
     )
     await api.workflows.CancelWorkflow(pb.CancelWorkflowRequest(workflow_instance_id="ended"))
     return World(api, *letters, registered.handler.handler_id, tokens)
+
+
+async def _namespaces(api: Api) -> None:
+    """`full` has reached its limit, and `slow` has its next start in a day. Both have a workflow."""
+    for name, limit in (
+        ("full", {"max_stored_bytes": 1}),
+        ("slow", {"max_starts_per_second": 1e-5}),
+    ):
+        await api.namespaces.CreateNamespace(namespaces_pb.CreateNamespaceRequest(name=name))
+        await api.workflows.StartWorkflow(
+            pb.StartWorkflowRequest(
+                namespace=name, workflow_type="t", workflow_instance_id="w-open"
+            )
+        )
+        await api.namespaces.UpdateNamespace(
+            namespaces_pb.UpdateNamespaceRequest(name=name, limits=limit)
+        )
+    await api.store.namespaces.take_starts("slow", 1)
+    async with connection_of(api.pool) as connection:
+        await connection.execute(
+            "UPDATE namespaces SET stored_bytes = 1, measured_at = 'infinity' WHERE namespace = 'full'"
+        )
+    await api.server._registries.refresh()
 
 
 async def _started(api: Api, name: str, data: dict[str, Any]) -> None:

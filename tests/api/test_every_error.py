@@ -7,7 +7,8 @@ tests/router/test_fault_table.py have what becomes of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,13 +20,71 @@ from support.running_api import Api, Refusal, one_item, refusal, refusal_of
 from support.scripted_store import broken
 
 from localservers.postgres import PostgresServer
-from waystation.v1.workflow_service_pb2 import StartWorkflowRequest
+from waystation.v1.dead_letter_service_pb2 import (
+    CountDeadLettersRequest,
+    ListDeadLettersRequest,
+    RetryDeadLettersRequest,
+)
+from waystation.v1.handler_registry_service_pb2 import (
+    ListHandlersRequest,
+    RenewHandlerRequest,
+    UnregisterHandlerRequest,
+)
+from waystation.v1.namespace_service_pb2 import CreateNamespaceRequest
+from waystation.v1.system_service_pb2 import GetFlowRequest, GetSystemStatusRequest
+from waystation.v1.workflow_service_pb2 import (
+    FindWorkflowIdsRequest,
+    ListWorkflowsRequest,
+    StartWorkflowRequest,
+)
 
 COMMENTS = Comments()
 RPCS = {
     name: path
     for name, path in COMMENTS.methods.items()
     if not path.startswith("/waystation.v1.TaskHandlerService/")
+}
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A list or a number of a namespace."""
+
+    service: str
+    request: Any
+    number: Callable[[Any], int]
+
+
+def _all_of_status(status: Any) -> int:
+    return int(
+        sum(status.workflows_by_status.values())
+        + status.outbox_size
+        + status.deliveries
+        + status.dead_letters
+        + status.handlers
+        + len(status.oldest_unsettled_event_id)
+    )
+
+
+EMPTY = {
+    "ListWorkflows": Empty("workflows", ListWorkflowsRequest(), lambda page: len(page.workflows)),
+    "FindWorkflowIds": Empty(
+        "workflows",
+        FindWorkflowIdsRequest(prefix="w"),
+        lambda page: len(page.workflow_instance_ids),
+    ),
+    "ListHandlers": Empty("handlers", ListHandlersRequest(), lambda page: len(page.handlers)),
+    "ListDeadLetters": Empty(
+        "dead_letters", ListDeadLettersRequest(), lambda page: len(page.dead_letters)
+    ),
+    "CountDeadLetters": Empty(
+        "dead_letters", CountDeadLettersRequest(), lambda counted: counted.count
+    ),
+    "GetSystemStatus": Empty("system", GetSystemStatusRequest(), _all_of_status),
+    "GetFlow": Empty("system", GetFlowRequest(), lambda flow: flow.instances),
+    "RetryDeadLetters": Empty(
+        "dead_letters", RetryDeadLettersRequest(all={}, request_id="r-1"), lambda done: done.count
+    ),
 }
 METADATA = {reason: set(example["metadata"]) for reason, example in examples_of(COMMENTS).items()}
 RETRIED = repeated_where(COMMENTS)
@@ -51,6 +110,7 @@ async def refused(api: Api, rpc: str, request: Any) -> Refusal:
         "SystemService": api.system,
         "AuditService": api.audit,
         "TokenService": api.tokens,
+        "NamespaceService": api.namespaces,
     }[RPCS[rpc].split("/")[1].rpartition(".")[2]]
     call = getattr(service, rpc)(request, timeout=30)
     return await refusal(call.read() if rpc == "WatchWorkflow" else call)
@@ -111,14 +171,74 @@ async def test_no_rpc_knows_another_namespace(api: Api) -> None:
     there = await world(api)
     for rpc in RPCS:
         request = GOOD[rpc](there)
-        if RPCS[rpc].startswith("/waystation.v1.TokenService/"):
+        about = request.start if rpc in ("RunWorkflow", "RunWorkflows") else request
+        if not hasattr(about, "namespace"):
             # About the whole installation.
             continue
-        (request.start if rpc in ("RunWorkflow", "RunWorkflows") else request).namespace = "acme"
+        about.namespace = "acme"
         found = await refused(api, rpc, request)
         assert f"{found.code.name} / {found.reason}" == "NOT_FOUND / NAMESPACE_NOT_FOUND", rpc
         assert found.metadata == {"namespace": "acme"}, rpc
         promised(found)
+
+
+IDS = (
+    "workflow_instance_id",
+    "dead_letter_id",
+    "handler_id",
+    "completion_token",
+    "task_id",
+)
+"""Fields that name what is of one namespace."""
+NOTHING = {
+    "CompleteDelivery": "INVALID_ARGUMENT / INVALID_FIELD",
+    "FailDelivery": "INVALID_ARGUMENT / INVALID_FIELD",
+    "ExtendDelivery": "INVALID_ARGUMENT / INVALID_FIELD",
+}
+"""A token of another namespace cannot be read, so nobody knows what it names."""
+
+
+async def test_an_id_of_another_namespace_is_not_there(api: Api) -> None:
+    """Of every RPC that takes one: the ids of `default` name nothing in a namespace beside it."""
+    there = await world(api)
+    await api.namespaces.CreateNamespace(CreateNamespaceRequest(name="acme"))
+    asked = 0
+    for rpc in RPCS:
+        request = GOOD[rpc](there)
+        if not hasattr(request, "namespace") or not any(getattr(request, one, "") for one in IDS):
+            continue
+        if rpc in ("StartWorkflow", "UnregisterHandler"):
+            # The one takes an id of its own, the other is content if there is none.
+            continue
+        request.namespace = "acme"
+        found = await refused(api, rpc, request)
+        said = f"{found.code.name} / {found.reason}"
+        assert said == NOTHING.get(rpc, said), rpc
+        assert found.code.name == "NOT_FOUND" or rpc in NOTHING, (rpc, said)
+        promised(found)
+        asked += 1
+    assert asked >= 15
+    # Nothing of all that has changed what they name.
+    await api.handlers.UnregisterHandler(
+        UnregisterHandlerRequest(namespace="acme", handler_id=there.handler)
+    )
+    assert (
+        await api.handlers.RenewHandler(RenewHandlerRequest(handler_id=there.handler))
+    ) is not None
+
+
+async def test_lists_and_numbers_of_another_namespace_have_nothing(api: Api) -> None:
+    await world(api)
+    await api.namespaces.CreateNamespace(CreateNamespaceRequest(name="acme"))
+    for rpc, empty in EMPTY.items():
+        service = getattr(api, empty.service)
+        there = await getattr(service, rpc)(empty.request)
+        here = type(empty.request)()
+        here.CopyFrom(empty.request)
+        here.namespace = "acme"
+        nothing = await getattr(service, rpc)(here)
+        assert empty.number(there) > 0, rpc
+        assert empty.number(nothing) == 0, rpc
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ async def in_process(
                     PostgresQueryStore(connections),
                     PostgresAuditStore(connections),
                     PostgresTokenStore(connections.hot),
-                    PostgresNamespaceStore(connections.questions),
+                    PostgresNamespaceStore(connections.hot),
                 )
             )
         api = build(read_settings(ApiSettings, environment), stores[0], brokers[0])

@@ -22,6 +22,7 @@ from waystation.v1.workflow_service_pb2 import (
     RunWorkflowsResult,
 )
 from waystation_api.app import ApiServer, Store
+from waystation_core.store.connections import ConnectionPool
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Api:
     system: Any
     audit: Any
     tokens: Any
+    namespaces: Any
+    pool: ConnectionPool
 
 
 async def history(api: Api, name: str = "w-1") -> list[HistoryEntry]:

@@ -59,7 +59,7 @@ async def _serve(settings: ApiSettings) -> None:
             PostgresQueryStore(connections),
             PostgresAuditStore(connections),
             PostgresTokenStore(connections.hot),
-            PostgresNamespaceStore(connections.questions),
+            PostgresNamespaceStore(connections.hot),
         )
         server = build(settings, store, broker, failpoints.interceptors())
         read_pools(server.meters, [connections.hot, connections.questions])

@@ -186,7 +186,7 @@ async def _api(
         PostgresQueryStore(connections),
         PostgresAuditStore(connections),
         PostgresTokenStore(connections.hot),
-        PostgresNamespaceStore(connections.questions),
+        PostgresNamespaceStore(connections.hot),
     )
     return build(settings, store, broker, failpoints.interceptors(), observer, meters)
 

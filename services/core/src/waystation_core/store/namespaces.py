@@ -32,11 +32,14 @@ from waystation_domain.namespaces import NamespaceLimits
 _LIMITS = tuple(one.name for one in fields(NamespaceLimits))
 _COLUMNS = ", ".join(("namespace", "description", *_LIMITS, "created_at", "updated_at"))
 
+_FULL = "COALESCE(GREATEST(%(max_starts_per_second)s::float8, 1), 0)"
+"""A new limit on starts begins with the starts of a second."""
+
 # Its counters begin where no earlier namespace of that name had them: copies of that one are not current.
 _CREATE = f"""
 WITH made AS (
-    INSERT INTO namespaces (namespace, description, {", ".join(_LIMITS)})
-    VALUES (%(name)s, %(description)s, {", ".join(f"%({one})s" for one in _LIMITS)})
+    INSERT INTO namespaces (namespace, description, {", ".join(_LIMITS)}, starts_left)
+    VALUES (%(name)s, %(description)s, {", ".join(f"%({one})s" for one in _LIMITS)}, {_FULL})
     RETURNING {_COLUMNS}
 ), registered AS (
     INSERT INTO registry (namespace, generation, changes, completion_key)
@@ -49,7 +52,8 @@ SELECT * FROM made
 
 _UPDATE = f"""
 UPDATE namespaces SET description = %(description)s, {", ".join(f"{one} = %({one})s" for one in _LIMITS)},
-    updated_at = now(), counted_at = '-infinity', measured_at = '-infinity'
+    starts_left = {_FULL}, starts_at = now(), updated_at = now(), counted_at = '-infinity',
+    measured_at = '-infinity'
 WHERE namespace = %(name)s RETURNING {_COLUMNS}
 """
 
@@ -63,8 +67,9 @@ ORDER BY namespace LIMIT %(limit)s
 # registry. It lasts for a few milliseconds.
 _NO_STARTS = "LOCK TABLE workflow_instances IN SHARE ROW EXCLUSIVE MODE"
 _USED = f"""
-SELECT EXISTS (SELECT 1 FROM workflow_instances WHERE namespace = %(name)s),
-    EXISTS (SELECT 1 FROM handlers h WHERE h.namespace = %(name)s AND {LIVE})
+SELECT (SELECT count(*) FROM (
+        SELECT FROM workflow_instances WHERE namespace = %(name)s LIMIT 1000) n),
+    (SELECT count(*) FROM handlers h WHERE h.namespace = %(name)s AND {LIVE})
 """
 _DELETED_FROM = ("handlers", "tasks", "requests", "registry", "namespaces")
 
@@ -133,7 +138,8 @@ class PostgresNamespaceStore:
 
     async def delete_namespace(self, name: str, *, by: AuditedCall | None = None) -> None:
         if name == DEFAULT_NAMESPACE:
-            raise _not_empty(name, "it is the one of callers that name none")
+            async with connection_of(self._pool) as connection:
+                raise _not_empty(name, "it is there for callers that name none", *await _used(connection, name))
         async with (
             connection_of(self._pool) as connection,
             audited(connection, by, transaction=True) as record,
@@ -141,18 +147,12 @@ class PostgresNamespaceStore:
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             await connection.execute(_NO_STARTS)
             await lock_registry(connection, name)
-            await self._require_unused(connection, name)
+            used = await _used(connection, name)
+            if any(used):
+                raise _not_empty(name, "it has workflows or live handlers", *used)
             for table in _DELETED_FROM:
                 await connection.execute(f"DELETE FROM {table} WHERE namespace = %s", (name,))
             await record()
-
-    async def _require_unused(self, connection: Connection, name: str) -> None:
-        row = await (await connection.execute(_USED, {"name": name})).fetchone()
-        assert row is not None
-        if row[0]:
-            raise _not_empty(name, "it has workflow instances")
-        if row[1]:
-            raise _not_empty(name, "it has live handlers; stop them")
 
     async def _changed(
         self, statement: str, values: Mapping[str, Any], by: AuditedCall | None
@@ -175,9 +175,18 @@ def _stored(row: Row) -> StoredNamespace:
     return StoredNamespace(row[0], row[1], NamespaceLimits(*row[2:at]), row[at], row[at + 1])
 
 
-def _not_empty(name: str, why: str) -> NamespaceNotEmpty:
+async def _used(connection: Connection, name: str) -> tuple[int, int]:
+    """Its instances, counted up to 1,000, and its live endpoints."""
+    row = await (await connection.execute(_USED, {"name": name})).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+def _not_empty(name: str, why: str, workflows: int, handlers: int) -> NamespaceNotEmpty:
     return NamespaceNotEmpty(
         f"The namespace {shown(name)} cannot be deleted: {why}. `waystation namespaces get {shown(name)}` shows "
         "what it has.",
         namespace=shown(name),
+        workflows=str(workflows),
+        handlers=str(handlers),
     )

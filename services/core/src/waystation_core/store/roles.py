@@ -29,7 +29,8 @@ SERVERS: Mapping[LiteralString, LiteralString] = {
     "audit_targets": _ADD,
     "workflow_instances": _KEEP,
     "dead_letters": _KEEP,
-    "tasks": _KEEP,
+    # With their namespace.
+    "tasks": _ALL,
     "api_tokens": _KEEP,
     "outbox": _ALL,
     "deliveries": _ALL,

@@ -15,10 +15,19 @@ COUNTED = 1_000_001
 
 _SYSTEM = f"""
 SELECT
-    (SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT {COUNTED}) o),
-    (SELECT count(*) FROM (SELECT 1 FROM deliveries LIMIT {COUNTED}) d),
-    (SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE state = {states.OPEN_LETTER} LIMIT {COUNTED}) l)
+    (SELECT count(*) FROM (SELECT 1 FROM outbox q {{in_namespace}} LIMIT {COUNTED}) o),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM deliveries WHERE (namespace = %(namespace)s) IS TRUE LIMIT {COUNTED}) d),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM dead_letters q {{in_namespace}} {{also}} q.state = {states.OPEN_LETTER}
+        LIMIT {COUNTED}) l)
 """
+# Alone, a namespace has all rows, and nothing need be looked up.
+_IN_NAMESPACE = """JOIN workflow_instances i ON i.key = q.instance_key
+    WHERE (i.namespace = %(namespace)s) IS TRUE"""
+_SYSTEM_OF_SEVERAL = _SYSTEM.format(in_namespace=_IN_NAMESPACE, also="AND")
+_SYSTEM_OF_ONE = _SYSTEM.format(in_namespace="", also="WHERE")
+_SEVERAL = "SELECT count(*) > 1 FROM (SELECT FROM namespaces LIMIT 2) n"
 
 _FIRST = 1_000
 """Events by id, which are in the order in which they were raised, of which the oldest one is taken."""
@@ -26,29 +35,39 @@ _FIRST = 1_000
 # What waits for an operator or for a result from elsewhere says nothing about the engine, and would
 # hide what does. A delayed event was raised long before it began to wait, so the first one by id need
 # not be the oldest; but of the first thousand one is as good as.
-OLDEST = f"""
+_OLDEST = f"""
 SELECT o.event_id::text, extract(epoch FROM now() - o.since)::float8, i.workflow_instance_id FROM (
     (SELECT event_id, instance_key, created_at AS since FROM (
-        SELECT * FROM outbox ORDER BY event_id LIMIT {_FIRST}
+        SELECT q.* FROM outbox q {{in_namespace}} ORDER BY q.event_id LIMIT {_FIRST}
      ) f ORDER BY created_at LIMIT 1)
     UNION ALL
     (SELECT e.event_id, e.instance_key, GREATEST(e.created_at, e.deliver_at) AS since
      FROM (
         SELECT event_id FROM deliveries
         WHERE state NOT IN ({states.HELD}, {states.DEAD}, {states.PENDING})
+          {{of_namespace}}
         ORDER BY event_id LIMIT {_FIRST}
      ) f JOIN events e ON e.event_id = f.event_id
      ORDER BY since LIMIT 1)
 ) o JOIN workflow_instances i ON i.key = o.instance_key ORDER BY o.since LIMIT 1
 """
 
+_OLDEST_OF_SEVERAL = _OLDEST.format(
+    in_namespace=_IN_NAMESPACE, of_namespace="AND (namespace = %(namespace)s) IS TRUE"
+)
+OLDEST = _OLDEST.format(in_namespace="", of_namespace="")
+"""Of the whole installation."""
+
 
 async def system_facts(connection: Connection, namespace: str) -> SystemFacts:
     """See `ports.store.QueryStore.system`."""
-    cursor = await connection.execute(_SYSTEM)
+    named = {"namespace": namespace}
+    several = await (await connection.execute(_SEVERAL)).fetchone()
+    of_several = several is not None and several[0]
+    cursor = await connection.execute(_SYSTEM_OF_SEVERAL if of_several else _SYSTEM_OF_ONE, named)
     numbers = await cursor.fetchone()
     workflows = await counts.instances(connection, namespace)
-    cursor = await connection.execute(OLDEST)
+    cursor = await connection.execute(_OLDEST_OF_SEVERAL if of_several else OLDEST, named)
     oldest = await cursor.fetchone()
     cursor = await connection.execute(
         "SELECT router_id::text, pool, host, started_at, "
