@@ -83,7 +83,7 @@ EMPTY = {
     "GetSystemStatus": Empty("system", GetSystemStatusRequest(), _all_of_status),
     "GetFlow": Empty("system", GetFlowRequest(), lambda flow: flow.instances),
     "RetryDeadLetters": Empty(
-        "dead_letters", RetryDeadLettersRequest(all={}, request_id="r-1"), lambda done: done.count
+        "dead_letters", RetryDeadLettersRequest(all={}, request_id="r-1"), lambda done: done.retried
     ),
 }
 METADATA = {reason: set(example["metadata"]) for reason, example in examples_of(COMMENTS).items()}

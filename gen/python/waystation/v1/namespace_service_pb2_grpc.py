@@ -82,7 +82,7 @@ class NamespaceServiceServicer(object):
 
     def GetNamespace(self, request, context):
         """Returns a namespace and what it uses.
-        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / NAMESPACE_NOT_FOUND.
+        Errors: INVALID_ARGUMENT / INVALID_ID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,7 @@ class NamespaceServiceServicer(object):
 
     def UpdateNamespace(self, request, context):
         """Replaces description and limits. Servers and routers use them within a few seconds. Idempotent.
-        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD; NOT_FOUND / NAMESPACE_NOT_FOUND.
+        Errors: INVALID_ARGUMENT / INVALID_ID, INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +106,7 @@ class NamespaceServiceServicer(object):
 
     def DeleteNamespace(self, request, context):
         """Deletes a namespace that has no workflow instances and no live handlers. Its tasks go with it.
-        Errors: INVALID_ARGUMENT / INVALID_ID; NOT_FOUND / NAMESPACE_NOT_FOUND; FAILED_PRECONDITION / NAMESPACE_NOT_EMPTY
+        Errors: INVALID_ARGUMENT / INVALID_ID; FAILED_PRECONDITION / NAMESPACE_NOT_EMPTY
         (also for `default`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

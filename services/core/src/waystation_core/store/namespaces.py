@@ -139,7 +139,9 @@ class PostgresNamespaceStore:
     async def delete_namespace(self, name: str, *, by: AuditedCall | None = None) -> None:
         if name == DEFAULT_NAMESPACE:
             async with connection_of(self._pool) as connection:
-                raise _not_empty(name, "it is there for callers that name none", *await _used(connection, name))
+                raise _not_empty(
+                    name, "it is there for callers that name none", *await _used(connection, name)
+                )
         async with (
             connection_of(self._pool) as connection,
             audited(connection, by, transaction=True) as record,
