@@ -14,10 +14,9 @@ import grpc
 import typer
 from rich.console import Console
 
-from waystation_cli import profiles
+from waystation_cli import namespace, profiles
 from waystation_cli.bearer import with_token
 from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
-from waystation_cli.namespace import InNamespace, to_namespace
 from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import addressed, advise_with, plain, quoted
 from waystation_tls import BadTls, ClientCredentials, ClientTls
@@ -77,7 +76,7 @@ def to_server(address: str) -> list[str]:
     usual = os.environ.get("WAYSTATION_ADDRESS") or (
         DEFAULT_ADDRESS if profile is None else profile.address
     )
-    return [*([] if address == usual else ["--address", address]), *to_namespace()]
+    return [*([] if address == usual else ["--address", address]), *namespace.to_namespace()]
 
 
 class Api:
@@ -147,6 +146,28 @@ class Api:
         return token_service_pb2_grpc.TokenServiceStub(self._channel)
 
 
+class _InNamespace(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
+    """Writes the namespace into each request that has a place for it and names none."""
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        _fill(request)
+        return continuation(details, request)
+
+    def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        _fill(request)
+        return continuation(details, request)
+
+
+def _fill(request: Any) -> None:
+    name = namespace.chosen()
+    if not name:
+        return
+    names = request.DESCRIPTOR.fields_by_name
+    about = request.start if "start" in names and "namespace" not in names else request
+    if "namespace" in about.DESCRIPTOR.fields_by_name and not about.namespace:
+        about.namespace = name
+
+
 @contextmanager
 def connected(address: str, as_json: bool) -> Iterator[Api]:
     """Gives the API at `address`, and closes the connection afterwards.
@@ -155,7 +176,7 @@ def connected(address: str, as_json: bool) -> Iterator[Api]:
     """
     with reporting_failures(as_json), open_channel(address) as channel:
         try:
-            yield Api(grpc.intercept_channel(channel, InNamespace()))
+            yield Api(grpc.intercept_channel(channel, _InNamespace()))
         except grpc.RpcError as error:
             raise explain_rpc_error(error, address) from error
 

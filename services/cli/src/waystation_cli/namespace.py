@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Annotated, Any, get_type_hints
 
-import grpc
 import typer
 
 VARIABLE = "WAYSTATION_NAMESPACE"
@@ -29,9 +28,9 @@ _Namespace = Annotated[
 
 
 def with_namespace(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The command with `--namespace`; unchanged if it calls no server."""
+    """The command with `--namespace`; unchanged if it calls no server, or has one that means something else."""
     signature = inspect.signature(command)
-    if "address" not in signature.parameters:
+    if "address" not in signature.parameters or "namespace" in signature.parameters:
         return command
 
     @functools.wraps(command)
@@ -56,29 +55,12 @@ def with_namespace(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+def chosen() -> str:
+    """The namespace of the command that runs; empty: nothing was said."""
+    return _chosen.get()
+
+
 def to_namespace() -> list[str]:
     """The words that a command needs to work in this namespace when it is typed again."""
-    chosen = _chosen.get()
-    return [] if chosen == os.environ.get(VARIABLE, "") else ["--namespace", chosen]
-
-
-class InNamespace(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
-    """Writes the namespace into each request that has a place for it and names none."""
-
-    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        _fill(request)
-        return continuation(details, request)
-
-    def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
-        _fill(request)
-        return continuation(details, request)
-
-
-def _fill(request: Any) -> None:
-    chosen = _chosen.get()
-    if not chosen:
-        return
-    names = request.DESCRIPTOR.fields_by_name
-    about = request.start if "start" in names and "namespace" not in names else request
-    if "namespace" in about.DESCRIPTOR.fields_by_name and not about.namespace:
-        about.namespace = chosen
+    name = chosen()
+    return [] if name == os.environ.get(VARIABLE, "") else ["--namespace", name]
