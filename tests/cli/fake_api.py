@@ -36,6 +36,8 @@ from waystation.v1 import (
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     history_pb2,
+    namespace_service_pb2,
+    namespace_service_pb2_grpc,
     replay_pb2,
     system_pb2,
     system_service_pb2,
@@ -59,6 +61,14 @@ def at(seconds: float) -> Timestamp:
     result = Timestamp()
     result.FromMilliseconds(1_790_000_000_000 + int(seconds * 1000))
     return result
+
+
+def namespace() -> namespace_service_pb2.Namespace:
+    return namespace_service_pb2.Namespace(
+        name="acme",
+        description="A shop",
+        limits={"max_open_workflows": 1_000, "max_starts_per_second": 50},
+    )
 
 
 def token(**members: Any) -> token_pb2.Token:
@@ -372,6 +382,7 @@ class FakeApi(
     token_service_pb2_grpc.TokenServiceServicer,
     system_service_pb2_grpc.SystemServiceServicer,
     audit_service_pb2_grpc.AuditServiceServicer,
+    namespace_service_pb2_grpc.NamespaceServiceServicer,
 ):
     """`requests` by RPC name, the latest; `outcomes` are given by waits one after the other, the
     last again and again, and a run never ends while `hold_waits`; a watch breaks
@@ -658,6 +669,32 @@ class FakeApi(
             flows=self.flows, findings=self.findings, instances=3, looked_back_to=at(0)
         )
 
+    def CreateNamespace(self, request, call):
+        self._take("CreateNamespace", request, call)
+        return namespace_service_pb2.CreateNamespaceResponse(namespace=namespace())
+
+    def GetNamespace(self, request, call):
+        self._take("GetNamespace", request, call)
+        usage = namespace_service_pb2.NamespaceUsage(
+            open_workflows=3, workflows=1_200, stored_bytes=5_000_000, handlers=2
+        )
+        return namespace_service_pb2.GetNamespaceResponse(namespace=namespace(), usage=usage)
+
+    def UpdateNamespace(self, request, call):
+        self._take("UpdateNamespace", request, call)
+        changed = namespace()
+        changed.limits.CopyFrom(request.limits)
+        return namespace_service_pb2.UpdateNamespaceResponse(namespace=changed)
+
+    def ListNamespaces(self, request, call):
+        self._take("ListNamespaces", request, call)
+        unlimited = namespace_service_pb2.Namespace(name="default")
+        return namespace_service_pb2.ListNamespacesResponse(namespaces=[namespace(), unlimited])
+
+    def DeleteNamespace(self, request, call):
+        self._take("DeleteNamespace", request, call)
+        return namespace_service_pb2.DeleteNamespaceResponse()
+
     def CreateToken(self, request, call):
         self._take("CreateToken", request, call)
         return token_service_pb2.CreateTokenResponse(token=token(), secret="wst_secret")
@@ -751,6 +788,7 @@ def serving(api: FakeApi, tls: ServerCredentials | Ended | None = None) -> Itera
     token_service_pb2_grpc.add_TokenServiceServicer_to_server(api, server)
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(api, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(api, server)
+    namespace_service_pb2_grpc.add_NamespaceServiceServicer_to_server(api, server)
     if tls is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:

@@ -181,6 +181,48 @@ COMMANDS = {
         ["flowchart LR", "claim_processor"],
         lambda said: said["flows"][0]["handlings"][3]["dead_letters"] == 1,
     ),
+    "namespaces create": (
+        ["namespaces", "create", "acme", "--description", "A shop", "--max-open-workflows", "1000",
+         "--max-starts-per-second", "50"],
+        "CreateNamespace",
+        {
+            "name": "acme", "description": "A shop",
+            "limits": {"max_open_workflows": "1000", "max_starts_per_second": 50.0},
+        },
+        ["Made the namespace acme.", "--namespace acme", "WAYSTATION_NAMESPACE"],
+        lambda said: said["name"] == "acme" and said["limits"]["max_open_workflows"] == 1000,
+    ),
+    "namespaces get": (
+        ["namespaces", "get", "acme"],
+        "GetNamespace",
+        {"name": "acme"},
+        ["acme", "A shop", "max_starts_per_second", "50", "1,200", "max_in_flight"],
+        lambda said: said["usage"]["open_workflows"] == 3,
+    ),
+    "namespaces update": (
+        ["namespaces", "update", "acme", "--max-open-workflows", "0", "--max-in-flight", "7"],
+        "UpdateNamespace",
+        {
+            "name": "acme", "description": "A shop",
+            "limits": {"max_starts_per_second": 50.0, "max_in_flight": 7},
+        },
+        ["acme", "max_in_flight", "7"],
+        lambda said: "max_open_workflows" not in said["limits"],
+    ),
+    "namespaces list": (
+        ["namespaces", "list"],
+        "ListNamespaces",
+        {"page_size": 1000},
+        ["NAMESPACE", "acme", "1,000", "default", "A shop"],
+        lambda said: [each["name"] for each in said["items"]] == ["acme", "default"],
+    ),
+    "namespaces delete": (
+        ["namespaces", "delete", "acme"],
+        "DeleteNamespace",
+        {"name": "acme"},
+        ["Deleted the namespace acme."],
+        lambda said: said == {},
+    ),
     "tokens create": (
         ["tokens", "create", "deploy", "--role", "handler", "--role", "READER", "--namespace", "*",
          "--service", "claims", "--lifetime", "30d"],

@@ -85,11 +85,17 @@ def an_old_token(system: Embedded) -> None:
     called(system, "tokens create old-deploy --role client")
 
 
+def namespaces_to_delete(system: Embedded) -> None:
+    for name in ("acme", "small"):
+        called(system, f"namespaces create {name}")
+
+
 BEFORE: dict[str, Callable[[Embedded], None]] = {
     **{f"dead-letters {each}": an_unpaid_order for each in ("show", "edit", "retry", "discard")},
     "handlers unregister": a_service_that_has_gone,
     "cancel": an_open_refund,
     "logout": two_profiles,
+    "namespaces delete": namespaces_to_delete,
     "tokens revoke": an_old_token,
 }
 

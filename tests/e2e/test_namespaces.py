@@ -130,6 +130,9 @@ async def test_each_namespace_sees_exactly_its_own(database_url: str, seed: int)
             for key in expected:
                 history = [entry async for entry in client.history(key)]
                 assert history, "histories are their own"
+                if not (await client.get(key)).data["fails"]:
+                    # Each task was called where it belongs at once.
+                    assert {entry.attempt for entry in history} <= {0, 1}
             status = await client.system.status()
             assert sum(status.workflows_by_status.values()) == len(expected)
             assert status.handlers == 1
