@@ -61,4 +61,14 @@ MUTANTS = (
         (("            if any(used):\n", "            if False:\n"),),
         killers=(f"{_SIDE_BY_SIDE}test_namespaces_are_made_limited_and_deleted",),
     ),
+    Mutant(
+        "a_namespace_floods_with_many_types",
+        "A namespace that floods lets others pass, of however many types its flood is",
+        "core/relay/fair_levels.py",
+        (("            or self._namespaces.floods_others(namespace)\n", ""),),
+        killers=(
+            "tests/relay/test_fair_levels.py::"
+            "test_a_namespace_that_floods_with_many_types_lets_other_namespaces_pass",
+        ),
+    ),
 )

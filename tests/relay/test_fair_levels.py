@@ -33,3 +33,17 @@ def test_types_that_share_the_load_are_no_flood() -> None:
     types = ("a", "b", "c")
     found = [levels.priority(name, DEFAULT, 1.0) for _ in range(500) for name in types]
     assert found == [DEFAULT] * len(found)
+
+
+def test_a_namespace_that_floods_with_many_types_lets_other_namespaces_pass() -> None:
+    levels = FairLevels()
+    types = [f"type-{number}" for number in range(20)]
+
+    def flood() -> set[int]:
+        return {levels.priority(name, DEFAULT, 1.0, "acme") for name in types for _ in range(50)}
+
+    assert flood() == {DEFAULT}, "nobody else is there"
+    assert levels.priority("type-1", DEFAULT, 1.0, "umbrella") == DEFAULT
+    assert {level_of(priority) for priority in flood()} == {level_of(DEFAULT) - 1}
+    assert levels.floods_others("type-1", "acme")
+    assert not levels.floods_others("type-1", "umbrella"), "the same type is another one there"
