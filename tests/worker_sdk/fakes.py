@@ -23,6 +23,8 @@ from waystation.v1 import (
     delivery_completion_service_pb2_grpc,
     handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
+    namespace_service_pb2,
+    namespace_service_pb2_grpc,
     result_pb2,
     system_service_pb2,
     system_service_pb2_grpc,
@@ -57,6 +59,7 @@ class FakeWaystation(
     system_service_pb2_grpc.SystemServiceServicer,
     token_service_pb2_grpc.TokenServiceServicer,
     audit_service_pb2_grpc.AuditServiceServicer,
+    namespace_service_pb2_grpc.NamespaceServiceServicer,
 ):
     """Keeps every request, and answers by the queued answers, then by the usual ones."""
 
@@ -240,6 +243,7 @@ for _file in (
     system_service_pb2,
     token_service_pb2,
     audit_service_pb2,
+    namespace_service_pb2,
 ):
     for _service in _file.DESCRIPTOR.services_by_name.values():
         for _method in _service.methods:
@@ -262,6 +266,7 @@ async def serving(
     system_service_pb2_grpc.add_SystemServiceServicer_to_server(fake, server)
     token_service_pb2_grpc.add_TokenServiceServicer_to_server(fake, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(fake, server)
+    namespace_service_pb2_grpc.add_NamespaceServiceServicer_to_server(fake, server)
     fake.address = f"127.0.0.1:{open_port(server, f'127.0.0.1:{port}', tls)}"
     await server.start()
     try:

@@ -340,6 +340,14 @@ CALLS: dict[str, tuple[str, Callable[[Client], Any]]] = {
     "ListTokens": ("tokens.list", lambda c: c.tokens.list()),
     "RevokeToken": ("tokens.revoke", lambda c: c.tokens.revoke("t")),
     "GetFlow": ("system.flow", lambda c: c.system.flow()),
+    "CreateNamespace": ("namespaces.create", lambda c: c.namespaces.create("acme")),
+    "GetNamespace": ("namespaces.get", lambda c: c.namespaces.get("acme")),
+    "UpdateNamespace": (
+        "namespaces.update",
+        lambda c: c.namespaces.update("acme", description="", limits=None),
+    ),
+    "ListNamespaces": ("namespaces.list", lambda c: c.namespaces.list()),
+    "DeleteNamespace": ("namespaces.delete", lambda c: c.namespaces.delete("acme")),
     "ListAudit": ("audit.list", lambda c: c.audit.list()),
 }
 """For each RPC the method of Client that calls it, and a call of it."""
