@@ -69,6 +69,21 @@ async def use(claim: Claim) -> None:
     async with Client("127.0.0.1:7400", retry_for=timedelta(seconds=5)) as client:
         await client.start("claim", claim, payload=claim, workflow_timeout=timedelta(days=1))
         await client.start("claim", {"amount": 1}, workflow_id="claim-7")
+        status: str = (await client.wait(workflow_id="claim-7", timeout=1)).status
+        await client.publish(
+            workflow_id="claim-7", event_type="claim.amended", payload={"to": status}
+        )
+        await client.provide_input(workflow_id="claim-7", input={"plate": "B-X 1"})
+        await client.fork(workflow_id="claim-7", at_sequence=2)
+        await client.cancel(workflow_id="claim-7")
+        await client.get(workflow_id="claim-7")
+        await client.explain(workflow_id="claim-7")
+        async for entry in client.history(workflow_id="claim-7"):
+            print(entry)
+        async for entry in client.watch(workflow_id="claim-7"):
+            print(entry)
+        async for event in client.events(workflow_id="claim-7"):
+            print(event)
         workflow = await client.run("claim", claim, workflow_instance_id="claim-7", timeout=60)
         await client.publish(workflow.id, "claim.noted", claim, delay=1.5)
         await client.provide_input(workflow.id, claim, answered_by="Ada")

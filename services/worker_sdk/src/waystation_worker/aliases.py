@@ -25,3 +25,8 @@ def accepts_workflow_id(method: Callable[P, R]) -> Callable[P, R]:
         return method(*args, **kwargs)
 
     return call
+
+
+def by_workflow_id(method: Callable[..., R]) -> Callable[..., R]:
+    """The same for a method whose overloads say both forms to type checkers."""
+    return accepts_workflow_id(method)

@@ -1,4 +1,7 @@
-"""The client: starts and controls workflow instances, and completes pending deliveries."""
+"""The client: starts and controls workflow instances, and completes pending deliveries.
+
+It is long because a method about an instance has its signature twice: type checkers know both names of the id.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from waystation.v1 import workflow_service_pb2 as pb
 from waystation_worker import completions, waits
-from waystation_worker.aliases import accepts_workflow_id
+from waystation_worker.aliases import accepts_workflow_id, by_workflow_id
 from waystation_worker.audit import Audit
 from waystation_worker.connection import CALL_SECONDS, Connection
 from waystation_worker.dead_letters import DeadLetters
@@ -177,7 +180,13 @@ class Client(WorkflowReader):
         )
         return await waits.run(self._connection, new, timeout)
 
-    @accepts_workflow_id
+    @overload
+    async def wait(self, workflow_instance_id: str, *, timeout: Span | None = None) -> Workflow: ...
+
+    @overload
+    async def wait(self, *, workflow_id: str, timeout: Span | None = None) -> Workflow: ...
+
+    @by_workflow_id
     async def wait(self, workflow_instance_id: str, *, timeout: Span | None = None) -> Workflow:
         """Waits until the instance has ended, waits for input or is idle; `outcome` says which.
 
@@ -185,7 +194,31 @@ class Client(WorkflowReader):
         """
         return await waits.wait(self._connection, workflow_instance_id, timeout)
 
-    @accepts_workflow_id
+    @overload
+    async def provide_input(
+        self,
+        workflow_instance_id: str,
+        input: Mapping[str, Any] | Model,
+        *,
+        wait_id: str | None = None,
+        answered_by: str = "",
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @overload
+    async def provide_input(
+        self,
+        *,
+        workflow_id: str,
+        input: Mapping[str, Any] | Model,
+        wait_id: str | None = None,
+        answered_by: str = "",
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @by_workflow_id
     async def provide_input(
         self,
         workflow_instance_id: str,
@@ -212,7 +245,41 @@ class Client(WorkflowReader):
         response = await self._connection.call(self._connection.workflows.ProvideInput, request)
         return to_workflow(response.context, event_id=response.event_id)
 
-    @accepts_workflow_id
+    @overload
+    async def publish(
+        self,
+        workflow_instance_id: str,
+        event_type: str,
+        payload: Mapping[str, Any] | Model | None = None,
+        *,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        schema_version: str = "",
+        delay: Span | None = None,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> PublishedEvent: ...
+
+    @overload
+    async def publish(
+        self,
+        *,
+        workflow_id: str,
+        event_type: str,
+        payload: Mapping[str, Any] | Model | None = None,
+        priority: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+        schema_version: str = "",
+        delay: Span | None = None,
+        deliver_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> PublishedEvent: ...
+
+    @by_workflow_id
     async def publish(
         self,
         workflow_instance_id: str,
@@ -250,7 +317,27 @@ class Client(WorkflowReader):
         response = await self._connection.call(self._connection.workflows.PublishEvent, request)
         return PublishedEvent(response.event_id, tuple(response.task_ids))
 
-    @accepts_workflow_id
+    @overload
+    async def cancel(
+        self,
+        workflow_instance_id: str,
+        reason: str = "",
+        *,
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @overload
+    async def cancel(
+        self,
+        *,
+        workflow_id: str,
+        reason: str = "",
+        expected_version: int | None = None,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @by_workflow_id
     async def cancel(
         self,
         workflow_instance_id: str,
@@ -271,7 +358,33 @@ class Client(WorkflowReader):
         response = await self._connection.call(self._connection.workflows.CancelWorkflow, request)
         return to_workflow(response.context)
 
-    @accepts_workflow_id
+    @overload
+    async def fork(
+        self,
+        workflow_instance_id: str,
+        at_sequence: int,
+        *,
+        new_id: str | None = None,
+        edits: TaskResult | Mapping[str, Any] | None = None,
+        event: NewEvent | None = None,
+        event_of_sequence: int = 0,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @overload
+    async def fork(
+        self,
+        *,
+        workflow_id: str,
+        at_sequence: int,
+        new_id: str | None = None,
+        edits: TaskResult | Mapping[str, Any] | None = None,
+        event: NewEvent | None = None,
+        event_of_sequence: int = 0,
+        request_id: str | None = None,
+    ) -> Workflow: ...
+
+    @by_workflow_id
     async def fork(
         self,
         workflow_instance_id: str,

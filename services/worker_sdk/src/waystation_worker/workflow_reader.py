@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, overload
 
 from waystation.v1 import history_pb2, status_pb2
 from waystation.v1 import workflow_service_pb2 as pb
-from waystation_worker.aliases import accepts_workflow_id
+from waystation_worker.aliases import by_workflow_id
 from waystation_worker.arguments import flag
 from waystation_worker.connection import Connection
 from waystation_worker.history_stream import watch
@@ -49,7 +49,13 @@ class WorkflowReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    @accepts_workflow_id
+    @overload
+    async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow: ...
+
+    @overload
+    async def get(self, *, workflow_id: str, at_sequence: int = 0) -> Workflow: ...
+
+    @by_workflow_id
     async def get(self, workflow_instance_id: str, *, at_sequence: int = 0) -> Workflow:
         """The instance as it is now, or as it was after an entry of its history."""
         request = message_of(
@@ -94,7 +100,13 @@ class WorkflowReader:
         response = await self._connection.call(self._connection.workflows.FindWorkflowIds, request)
         return tuple(response.workflow_instance_ids)
 
-    @accepts_workflow_id
+    @overload
+    def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]: ...
+
+    @overload
+    def events(self, *, workflow_id: str) -> AsyncIterator[EventWithState]: ...
+
+    @by_workflow_id
     async def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
         """All events of the instance, oldest first: `async for entry in client.events(id)`."""
         request = message_of(
@@ -112,7 +124,15 @@ class WorkflowReader:
             async for entry in found:
                 yield to_event_entry(entry)
 
-    @accepts_workflow_id
+    @overload
+    def watch(
+        self, workflow_instance_id: str, *, from_sequence: int = 0
+    ) -> AsyncIterator[HistoryEntry]: ...
+
+    @overload
+    def watch(self, *, workflow_id: str, from_sequence: int = 0) -> AsyncIterator[HistoryEntry]: ...
+
+    @by_workflow_id
     async def watch(
         self, workflow_instance_id: str, *, from_sequence: int = 0
     ) -> AsyncIterator[HistoryEntry]:
@@ -128,7 +148,13 @@ class WorkflowReader:
             async for entry in entries:
                 yield to_history_entry(entry)
 
-    @accepts_workflow_id
+    @overload
+    async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse: ...
+
+    @overload
+    async def explain(self, *, workflow_id: str) -> pb.ExplainWorkflowResponse: ...
+
+    @by_workflow_id
     async def explain(self, workflow_instance_id: str) -> pb.ExplainWorkflowResponse:
         """What the instance waits for, since when, and who or what can unblock it."""
         request = message_of(
@@ -141,7 +167,37 @@ class WorkflowReader:
         )
         return response
 
-    @accepts_workflow_id
+    @overload
+    def history(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        event_types: Iterable[str] = (),
+        results: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        newest_first: bool = False,
+        with_change: bool = True,
+    ) -> AsyncIterator[HistoryEntry]: ...
+
+    @overload
+    def history(
+        self,
+        *,
+        workflow_id: str,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        event_types: Iterable[str] = (),
+        results: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        newest_first: bool = False,
+        with_change: bool = True,
+    ) -> AsyncIterator[HistoryEntry]: ...
+
+    @by_workflow_id
     async def history(
         self,
         workflow_instance_id: str,
@@ -192,7 +248,31 @@ class WorkflowReader:
             async for entry in found:
                 yield to_history_entry(entry)
 
-    @accepts_workflow_id
+    @overload
+    async def replay(
+        self,
+        workflow_instance_id: str,
+        *,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        failed_attempts: bool = False,
+        timeout: Span = 120.0,
+    ) -> tuple[ReplayStep, ...]: ...
+
+    @overload
+    async def replay(
+        self,
+        *,
+        workflow_id: str,
+        from_sequence: int = 0,
+        to_sequence: int = 0,
+        task_ids: Iterable[str] = (),
+        failed_attempts: bool = False,
+        timeout: Span = 120.0,
+    ) -> tuple[ReplayStep, ...]: ...
+
+    @by_workflow_id
     async def replay(
         self,
         workflow_instance_id: str,
