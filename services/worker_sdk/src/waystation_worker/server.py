@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from threading import Thread
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -183,7 +184,6 @@ class Serving:
         if self._server is None:
             return
         end = asyncio.get_running_loop().time() + grace
-        self._end_metrics()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
@@ -202,6 +202,9 @@ class Serving:
                 grace,
                 ", ".join(self._invoker.unfinished()) or "none of them was started",
             )
+        if self._metrics is not None:
+            # It takes up to half a second, which nobody has to wait for.
+            Thread(target=self._end_metrics, daemon=True).start()
         await self._server.stop(max(_FAREWELL_SECONDS, end - asyncio.get_running_loop().time()))
         self._server = None
         if self._channel is not None:
