@@ -38,6 +38,7 @@ CASES: dict[str, tuple[Case, int]] = {
     "watchers": (readers.watchers, 2_000),
     "overload": (overload.overload, 20_000),
     "neighbours": (neighbours.neighbours, 64),
+    "namespaces": (neighbours.namespaces, 64),
     "slow-calls": (slow_calls.slow_calls, 10_000),
     "growth": (growth.growth, 1_000_000),
     "hot-instance": (hot_instance.hot_instance, 8_000),

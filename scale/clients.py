@@ -41,10 +41,11 @@ class Api:
         )
         return str(answer.context.workflow_instance_id)
 
-    async def run(self, workflow_type: str, *, timeout: float = 60) -> float:
+    async def run(self, workflow_type: str, *, timeout: float = 60, namespace: str = "") -> float:
         """Starts a workflow and waits for its end; how long it took (s)."""
         began = time.monotonic()
         request = workflow_service_pb2.RunWorkflowRequest()
+        request.start.namespace = namespace
         request.start.workflow_type = workflow_type
         while True:
             answer = await self.workflows.RunWorkflow(request, timeout=timeout)

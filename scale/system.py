@@ -121,6 +121,20 @@ class System(Together):
             what=f"{wanted} processes of {service}",
         )
 
+    def start_handlers_in(self, namespace: str) -> None:
+        """Starts the handler service once more, for another namespace, and waits until it is registered there."""
+        self._child(
+            f"handlers-{namespace}",
+            [sys.executable, "-m", "scale.handlers"],
+            PYTHONPATH=os.pathsep.join(sys.path),
+            WAYSTATION_NAMESPACE=namespace,
+        )
+        wait_until(
+            lambda: self._processes_of("scale", namespace) > 0,
+            timeout=READY_SECONDS,
+            what=f"the service in {namespace}",
+        )
+
     def start_flood(self, workflow_type: str, clients: int) -> ChildProcess:
         """Clients that start one workflow of a type after the other, in a process of their own."""
         return self._child(
@@ -171,10 +185,12 @@ class System(Together):
     def _registered(self, service: str) -> bool:
         return self._processes_of(service) > 0
 
-    def _processes_of(self, service: str) -> int:
+    def _processes_of(self, service: str, namespace: str = "") -> int:
         with grpc.insecure_channel(self.address) as channel:
             stub = handler_registry_service_pb2_grpc.HandlerRegistryServiceStub(channel)
-            request = handler_registry_service_pb2.ListHandlersRequest(service_name=service)
+            request = handler_registry_service_pb2.ListHandlersRequest(
+                service_name=service, namespace=namespace
+            )
             return len(stub.ListHandlers(request, timeout=10).handlers)
 
     def _child(self, name: str, argv: list[str | Path], **more: str) -> ChildProcess:

@@ -349,14 +349,6 @@ CALLS: dict[str, tuple[str, Callable[[Client], Any]]] = {
     "ListNamespaces": ("namespaces.list", lambda c: c.namespaces.list()),
     "DeleteNamespace": ("namespaces.delete", lambda c: c.namespaces.delete("acme")),
     "ListAudit": ("audit.list", lambda c: c.audit.list()),
-    "CreateNamespace": ("namespaces.create", lambda c: c.namespaces.create("acme")),
-    "GetNamespace": ("namespaces.get", lambda c: c.namespaces.get("acme")),
-    "UpdateNamespace": (
-        "namespaces.update",
-        lambda c: c.namespaces.update("acme", description="", limits=None),
-    ),
-    "ListNamespaces": ("namespaces.list", lambda c: c.namespaces.list()),
-    "DeleteNamespace": ("namespaces.delete", lambda c: c.namespaces.delete("acme")),
 }
 """For each RPC the method of Client that calls it, and a call of it."""
 
