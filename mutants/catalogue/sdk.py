@@ -20,6 +20,27 @@ MUTANTS = (
         killers=(f"{_LOG}test_failures_of_another_task_class_or_place_are_others",),
     ),
     Mutant(
+        "a_late_start_is_given_up",
+        "A start without an answer in time is asked again",
+        "worker_sdk/client.py",
+        (("_START_SECONDS, late_again=True", "_START_SECONDS"),),
+        killers=(
+            "tests/worker_sdk/test_call_stream.py::test_a_start_without_an_answer_in_time_is_asked_again",
+        ),
+    ),
+    Mutant(
+        "a_misspelt_option_of_a_class_is_the_tasks_own",
+        "A misspelt option of a class is refused",
+        "worker_sdk/class_style.py",
+        (
+            (
+                "    if misspelt := _misspelt(task):\n",
+                "    if (misspelt := _misspelt(task)) and False:\n",
+            ),
+        ),
+        killers=("tests/worker_sdk/test_styles.py::test_a_misspelt_option_of_a_class_is_refused",),
+    ),
+    Mutant(
         "an_ipv6_address_needs_no_brackets",
         "An address that gRPC would read as another one is refused",
         "worker_sdk/addresses.py",

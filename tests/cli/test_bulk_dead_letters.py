@@ -125,14 +125,17 @@ def test_the_beginning_of_an_id_is_enough(api: FakeApi, run: Run) -> None:
 def test_a_workflow_goes_by_the_beginning_of_its_id(
     command: list[str], api: FakeApi, run: Run
 ) -> None:
+    # Generated ones: what changes a workflow takes one that somebody chose only whole.
+    one, other = (f"01a21efc-8107-7515-b563-3f3e9930{end}" for end in ("5ccd", "5cce"))
+    api.known = [one]
     api.outcomes = [("WAIT_OUTCOME_DONE", context("COMPLETED"))]
     name, *rest = command
-    run(name, "claim", *rest)
+    run(name, "01a21efc", *rest)
     named = {request.workflow_instance_id for _, request in api.received if _names_one(request)}
-    assert named == {"claim-7"}
-    api.known = ["claim-7", "claim-8"]
-    several = run(name, "claim", *rest)
-    assert (several.exit_code, "claim-7, claim-8" in several.stderr) == (7, True)
+    assert named == {one}
+    api.known = [one, other]
+    several = run(name, "01a21efc", *rest)
+    assert (several.exit_code, f"{one}, {other}" in several.stderr) == (7, True)
     api.received.clear()
     run(name, "@last", *rest)
     named = {request.workflow_instance_id for _, request in api.received if _names_one(request)}

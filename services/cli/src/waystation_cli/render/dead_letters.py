@@ -19,7 +19,6 @@ from waystation_cli.render.message_json import as_dict, pretty
 from waystation_cli.render.overview import print_more
 from waystation_cli.render.text import (
     WIDE,
-    addressed,
     advised,
     age,
     cut_last_column,
@@ -190,9 +189,7 @@ def print_many_retried(number: int, left: int) -> None:
     out = stdout()
     out.print(f"Tries {_deliveries(number)} again")
     if left:
-        out.print(
-            addressed(f"{left} stay: {_ENDED}. `waystation dead-letters discard` discards them.")
-        )
+        out.print(f"{left} stay: {_ENDED}. `discard` with the same options discards them.")
 
 
 def print_many_discarded(number: int) -> None:
