@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation_cli import shapes
 from waystation_cli.app import app
-from waystation_cli.command_table import find
+from waystation_cli.command_table import commands, find
 from waystation_cli.json_schema import faults
 from waystation_cli.render import message_json
 from waystation_cli.render.text import steers
 
-GROUPS = {"dead-letters", "handlers", "tokens"}
+GROUPS = {name.split()[0] for name, _ in commands() if " " in name}
 NAMES = {
     "dead-letters retry --task": "dead-letters retry many",
     "dead-letters discard --all": "dead-letters discard many",
