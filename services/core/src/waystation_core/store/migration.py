@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from waystation_core.background import step
 from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
 from waystation_core.store.roles import RoleNames, grant
@@ -124,7 +125,7 @@ async def migrate(url: str, *, make_roles: bool = False, on_step: OnStep | None 
     """
     await require_fit(url)
     migration = _Migration(url, make_roles, on_step)
-    running = asyncio.ensure_future(asyncio.to_thread(migration.run))
+    running = step(asyncio.to_thread(migration.run))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
