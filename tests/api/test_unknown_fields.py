@@ -21,6 +21,8 @@ from waystation.v1.dead_letter_pb2 import DeadLetterFilter
 from waystation.v1.dead_letter_service_pb2 import DiscardDeadLettersRequest, RetryDeadLettersRequest
 from waystation.v1.handler_pb2 import TaskSpec
 from waystation.v1.handler_registry_service_pb2 import RegisterHandlerRequest
+from waystation.v1.token_pb2 import RoleGrant
+from waystation.v1.token_service_pb2 import CreateTokenRequest
 from waystation_core.rpc.message_reader import SMALL_BYTES
 from waystation_core.rpc.unknown_fields import changes_something
 
@@ -85,6 +87,9 @@ ENUMS: dict[str, Any] = {
     ),
     "DiscardDeadLettersRequest.filter.states": DiscardDeadLettersRequest(
         filter=DeadLetterFilter(states=[UNKNOWN]), request_id="r-1"
+    ),
+    "CreateTokenRequest.grants.roles": CreateTokenRequest(
+        name="t", grants=[RoleGrant(namespace="default", roles=[UNKNOWN])]
     ),
 }
 

@@ -24,6 +24,8 @@ AGAIN = {
         "catch up",
         "retire tasks",
         "backlog",
+        "audit",
+        "namespaces",
     },
     "router": {
         "registry",

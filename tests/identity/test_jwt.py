@@ -157,10 +157,11 @@ async def test_a_token_for_others_or_out_of_its_time_is_refused(claims: Any) -> 
     assert refused.startswith(("the JWT is not valid", "the `sub`"))
 
 
-@pytest.mark.parametrize("claims", [{"exp": NOW - 30}, {"nbf": NOW + 30}])
-async def test_clocks_may_differ_by_a_minute(claims: Any) -> None:
+@pytest.mark.parametrize(("claim", "ahead"), [("exp", -30), ("nbf", 30)])
+async def test_clocks_may_differ_by_a_minute(claim: str, ahead: int) -> None:
     issuer = Issuer()
-    assert await who(tokens_of(issuer), issuer.token(**claims)) == "jwt:ada"
+    token = issuer.token(**{claim: int(time.time()) + ahead})
+    assert await who(tokens_of(issuer), token) == "jwt:ada"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 from store.instances import Engine, task
+from support.databases import analyse
 
 from waystation_core.ports.store import (
     DeadLetterFilter,
@@ -73,7 +74,7 @@ async def test_instances_are_found_in_portions_of_dead_letters_looked_at(engine:
 
 @pytest.mark.parametrize("of", [ANY, DeadLetterFilter(task_ids=("b", "c"), reasons=("BAD", "X"))])
 async def test_dead_letters_of_named_instances_are_found_by_their_keys(
-    engine: Engine, of: DeadLetterFilter, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, of: DeadLetterFilter, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many letters others have."""
     plans: list[str] = []
@@ -85,7 +86,7 @@ async def test_dead_letters_of_named_instances_are_found_by_their_keys(
         "FROM dead_letters, generate_series(1, 5000) n WHERE instance_key = %s",
         key,
     )
-    await engine.rows("ANALYZE dead_letters")
+    analyse(database_url, "dead_letters")
     named = replace(of, workflow_instance_ids=("w-1", "w-2"))
     execute = AsyncConnection.execute
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from store.instances import ROUTER, Engine, a_start, task
 from store.reads import reads_of
+from support.databases import analyse
 from support.registries import of_default
 
 from waystation_core.ids import new_id
@@ -402,7 +403,7 @@ async def test_a_claim_reads_what_is_due_and_nothing_else(
     if analysed:
         # When there were a few, of as many tasks.
         await engine.rows(_DELIVERIES.format(task="'t' || n"), 3)
-        await engine.rows("ANALYZE deliveries")
+        analyse(database_url, "deliveries")
         await engine.rows("DELETE FROM deliveries")
     await engine.rows(_DELIVERIES.format(task="'a'"), 5_000)
     await engine.rows(

@@ -170,3 +170,9 @@ def migrated_by_a_newer_release(url: str) -> None:
     """Migrates on, to the version 9999, as a release may whose predecessors can still work on the schema."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_ADDED)
+
+
+def analyse(url: str, table: str) -> None:
+    """Takes statistics of a table, as its owner: others may not, and are only warned."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ANALYZE {table}")

@@ -89,12 +89,12 @@ class Visit:
             await letters.RetryDeadLetters(retry, timeout=10)
             if self.point in STAYS:
                 return
-            await registry.RetireTask(
-                handler_registry_service_pb2.RetireTaskRequest(
-                    task_id=f"visit-{self.name}", request_id=f"retire-{self.name}"
-                ),
-                timeout=10,
-            )
+            retire = handler_registry_service_pb2.RetireTaskRequest(task_id=f"visit-{self.name}")
+            retire.dry_run = True
+            await registry.RetireTask(retire, timeout=10)
+            retire.dry_run = False
+            retire.request_id = f"retire-{self.name}"
+            await registry.RetireTask(retire, timeout=10)
             await registry.UnregisterHandler(
                 handler_registry_service_pb2.UnregisterHandlerRequest(
                     handler_id=handler_id, request_id=f"unregister-{self.name}"

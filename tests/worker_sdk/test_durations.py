@@ -34,6 +34,7 @@ NO_DURATIONS = {
     "Backoff.multiplier",
     "DataObject.increment.by",
     "DataObject.maximum.value",
+    "NamespaceLimits.max_starts_per_second",
     "TaskResult.increment.by",
     "TaskResult.maximum.value",
 }
@@ -138,6 +139,9 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
     "Client.extend_delivery.extension": lambda v: by_client("extend_delivery", "token", v),
     "Client.fail_delivery.retry_after": lambda v: by_client(
         "fail_delivery", "token", "NO", retry_after=v
+    ),
+    "Tokens.create.lifetime": lambda v: by_client(
+        "tokens.create", "t", {"*": ["READER"]}, lifetime=v
     ),
     "Client.publish.delay": lambda v: by_client("publish", "w-1", "e", delay=v),
     "Client.replay.timeout": lambda v: by_client("replay", "w-1", timeout=v),
