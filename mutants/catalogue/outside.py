@@ -243,7 +243,7 @@ MUTANTS = (
         DECISIONS,
         (
             (
-                "                await self._registries.of(moved.namespace).refresh()\n",
+                "                await self._registries.refresh_one(moved.namespace)\n",
                 "                pass\n",
             ),
         ),

@@ -11,6 +11,7 @@ from waystation_core.ports.broker import Announcement, AnnounceOutcome
 from waystation_core.ports.store import (
     AuditEntry,
     Committed,
+    NamespaceState,
     RegistryMoved,
     RegistrySnapshot,
     Tally,
@@ -64,6 +65,9 @@ class MemoryStore:
 
     async def make_due(self, event_ids: Sequence[str]) -> None:
         self.due += event_ids
+
+    async def namespaces(self) -> list[NamespaceState]:
+        return [NamespaceState("default", self.generation, 0)]
 
     async def changes(self, namespace: str) -> tuple[int, int]:
         return self.generation, 0

@@ -185,7 +185,7 @@ class Decisions:
             except RegistryMoved as moved:
                 if not remaining:
                     raise
-                await self._registries.of(moved.namespace).refresh()
+                await self._registries.refresh_one(moved.namespace)
             except WriteRefused:
                 # Only a request that is stored can meet an equal one.
                 if not remaining or request is None:

@@ -90,6 +90,14 @@ class Registries:
             if state.lapsed or (state.generation, state.changes) != copy.counters:
                 await copy.refresh()
 
+    async def refresh_one(self, namespace: str) -> None:
+        """Reads the registry of one namespace again if its counters changed. One that no look has found yet is
+        looked for: its tasks are not known before its limits. Raises StoreUnavailable."""
+        if self.state(namespace) is None:
+            await self.refresh()
+        else:
+            await self.of(namespace).refresh()
+
     async def follow(self) -> None:
         """Refreshes until cancelled."""
         retries = Retries("registry_not_read")

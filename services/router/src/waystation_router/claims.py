@@ -182,10 +182,10 @@ class Claims:
     async def _load(self, claimed: Sequence[Delivery]) -> Loaded:
         loaded = await self._store.load(list({row.event_id for row in claimed}))
         for row in claimed:
-            registry = self._registries.of(_namespace_of(row, loaded))
-            if registry.task(row.task_id) is None:
+            namespace = _namespace_of(row, loaded)
+            if self._registries.of(namespace).task(row.task_id) is None:
                 # Claimed by state, whatever the task: it may be newer than the copy of the registry.
-                await registry.refresh()
+                await self._registries.refresh_one(namespace)
         self._ledger.learn(loaded)
         return loaded
 
