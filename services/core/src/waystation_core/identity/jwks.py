@@ -22,6 +22,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from waystation_core.background import job
+from waystation_core.identity.file_stamp import stamp_of
 from waystation_core.identity.jwt_settings import KINDS
 from waystation_domain.errors import StoreUnavailable
 
@@ -179,11 +180,9 @@ def keys_of_file(path: Path) -> KeySet:
 
     def changed() -> bool:
         nonlocal seen
-        try:
-            status = path.stat()
-        except OSError:
+        stamp = stamp_of(path)
+        if stamp is None:
             return False
-        stamp = status.st_ino, status.st_size, status.st_mtime_ns
         before, seen = seen, stamp
         return before != stamp
 

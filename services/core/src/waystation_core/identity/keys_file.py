@@ -24,6 +24,7 @@ from typing import Any
 import structlog
 
 from waystation_core.identity.authenticator import Identified
+from waystation_core.identity.file_stamp import stamp_of
 from waystation_core.identity.principal import EVERY, GRANTABLE, Principal
 from waystation_core.rpc.roles import Role
 from waystation_domain.errors import InvalidId
@@ -147,7 +148,7 @@ class KeysFile:
     def __init__(self, path: Path) -> None:
         """Raises BadKeys."""
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._keys = read_keys(path)
 
     def recognises(self, credential: str) -> bool:
@@ -167,7 +168,7 @@ class KeysFile:
         return Identified(found) if found is not None else "the key is not in the file"
 
     def _look(self) -> None:
-        stamp = _stamp(self._path)
+        stamp = stamp_of(self._path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -179,11 +180,3 @@ class KeysFile:
             )
         else:
             log.info("keys_replaced", file=str(self._path), keys=len(self._keys))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from waystation_core.identity.file_stamp import stamp_of
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -144,7 +146,7 @@ class Signatures:
         self._clock = clock
         self._made: dict[tuple[str, str], tuple[Metadata, float]] = {}
         self._looked_at = clock()
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._key = SigningKey.read(path) if path is not None else None
 
     def of_calls(self, service_name: str, namespace: str) -> Metadata | None:
@@ -171,7 +173,7 @@ class Signatures:
         return metadata
 
     def _look(self, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -182,16 +184,6 @@ class Signatures:
         else:
             self._made.clear()
             log.info("signing_key_replaced", file=str(path), public_key=self._key.public)
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    if path is None:
-        return None
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _part(value: Mapping[str, object]) -> str:
