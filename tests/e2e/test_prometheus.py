@@ -9,6 +9,7 @@ import shutil
 import urllib.parse
 import urllib.request
 from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,11 @@ async def test_every_panel_of_the_dashboards_has_data(tmp_path: Path) -> None:
                 until=lambda found: any(math.isfinite(each) for each in found),
                 what=f"{place}: {query}",
             )
-        assert (
-            sum(await prometheus.values("waystation_deliveries_total{verdict='failed_final'}"))
-            == 2 * OF_EACH
-        )
-        assert await prometheus.values("max(waystation_routers)") == [1.0]
+        # Eventually: a count and a look at the whole are read by Prometheus later than they change.
+        for query, expected in (
+            ("sum(waystation_deliveries_total{verdict='failed_final'})", 2 * OF_EACH),
+            ("max(waystation_routers)", 1),
+        ):
+            await eventually(
+                partial(prometheus.values, query), until=partial(eq, [expected]), what=query
+            )
