@@ -101,7 +101,19 @@ def test_the_environment_comes_before_the_profile_and_a_named_one_before_both(
         "--profile", "staging", "list", WAYSTATION_TOKEN="wst_env", WAYSTATION_ADDRESS="nowhere:1"
     )
     assert named.exit_code == 0, named.output
+    behind = typed("list", "--profile", "staging", WAYSTATION_TOKEN="wst_env")
+    assert behind.exit_code == 0, behind.output
     assert sent(api) == ["wst_2"]
+
+
+def test_advice_goes_to_the_profile_that_was_named(api: FakeApi) -> None:
+    login(api, "--profile", "staging")
+    api.explained.blockers[0].remedy = "See `waystation handlers list`."
+    behind = typed("explain", "claim-7", "--profile", "staging")
+    before = typed("--profile", "staging", "explain", "claim-7")
+    assert "`waystation handlers list --profile staging`" in behind.output
+    assert behind.output == before.output
+    assert "--profile" not in typed("explain", "claim-7", WAYSTATION_PROFILE="staging").output
 
 
 def test_a_token_that_the_server_does_not_know_is_not_stored(api: FakeApi) -> None:

@@ -4,7 +4,6 @@ command is called, so that none waits for what only others need."""
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -14,9 +13,9 @@ from typer.main import get_command
 
 from waystation_cli import outcome
 from waystation_cli.command_table import MEANT, SECTIONS, Command, Group
-from waystation_cli.namespace import with_namespace
 from waystation_cli.output import with_forms
 from waystation_cli.quick_values import quicken
+from waystation_cli.server_options import PROFILE_HELP, choose_profile, with_server_options
 
 
 class _WithExamples(TyperCommand):
@@ -86,7 +85,7 @@ def _loaded(entry: Command | Group) -> TyperCommand | TyperGroup:
         entry.name,
         cls=_WithExamples,
         epilog=outcome.HELP if entry.answers else None,
-    )(with_forms(with_namespace(_function(entry)), ids=entry.ids))
+    )(with_forms(with_server_options(_function(entry)), ids=entry.ids))
     command = get_command(alone)
     assert isinstance(command, _WithExamples)
     command.examples = entry.examples
@@ -122,28 +121,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _choose_profile(name: str | None) -> str | None:
-    """What was named on the command line comes before what the environment says of a server."""
-    if name is not None:
-        # Only here: help and TAB have no use for it.
-        from waystation_cli.profiles import TLS_VARIABLES, TOKEN, TOKEN_FILE
-
-        os.environ["WAYSTATION_PROFILE"] = name
-        for variable in ("WAYSTATION_ADDRESS", TOKEN, TOKEN_FILE, *TLS_VARIABLES):
-            os.environ.pop(variable, None)
-    return name
-
-
 @app.callback()
 def _root(
     _profile: Annotated[
         str | None,
-        typer.Option(
-            "--profile",
-            callback=_choose_profile,
-            metavar="NAME",
-            help="Use this profile of `waystation login`, and no WAYSTATION_ADDRESS, token or TLS of the environment.",
-        ),
+        typer.Option("--profile", callback=choose_profile, metavar="NAME", help=PROFILE_HELP),
     ] = None,
     _version: Annotated[
         bool,

@@ -76,7 +76,8 @@ def to_server(address: str) -> list[str]:
     usual = os.environ.get("WAYSTATION_ADDRESS") or (
         DEFAULT_ADDRESS if profile is None else profile.address
     )
-    return [*([] if address == usual else ["--address", address]), *namespace.to_namespace()]
+    elsewhere = [] if address == usual else ["--address", address]
+    return [*elsewhere, *profiles.to_profile(), *namespace.to_namespace()]
 
 
 class Api:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ TLS_VARIABLES = (
     "WAYSTATION_TLS_CERT",
     "WAYSTATION_TLS_KEY",
 )
+
+_named: ContextVar[str] = ContextVar("profile", default="")
+"""The one that was named on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,22 @@ def file() -> Path:
 def name_of_choice() -> str:
     """The profile that is meant: WAYSTATION_PROFILE, else `default`."""
     return os.environ.get("WAYSTATION_PROFILE") or DEFAULT
+
+
+def choose(name: str) -> Callable[[], None]:
+    """Takes this profile, and nothing that the environment says of a server. `to_profile` says so until what it
+    returns is called."""
+    os.environ["WAYSTATION_PROFILE"] = name
+    for variable in ("WAYSTATION_ADDRESS", TOKEN, TOKEN_FILE, *TLS_VARIABLES):
+        os.environ.pop(variable, None)
+    before = _named.set(name)
+    return lambda: _named.reset(before)
+
+
+def to_profile() -> list[str]:
+    """The words that a command needs to use this profile when it is typed again."""
+    name = _named.get()
+    return ["--profile", name] if name else []
 
 
 def chosen() -> Profile | None:

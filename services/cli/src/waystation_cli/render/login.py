@@ -16,7 +16,7 @@ def print_login(profile: str, address: str, file: Path, as_json: bool) -> None:
     out = stdout()
     out.print(plain(f"Logged in to {address}. The token is in {file}"), soft_wrap=True)
     if profile != "default":
-        out.print(plain(f"Commands use it with --profile: waystation --profile {profile} list"))
+        out.print(plain(f"Commands use it with --profile: waystation list --profile {profile}"))
 
 
 def print_logout(profile: str, as_json: bool) -> None:
