@@ -524,6 +524,16 @@ async def test_who_has_the_turn_is_what_the_others_wait_for(api: Api, default_ro
     )
 
 
+async def test_the_summary_says_once_what_many_branches_wait_for(api: Api) -> None:
+    name = await started(api)
+    await api.engine.handle(name, "workflow.started", reply(*["part.wanted"] * 5), by=task())
+    answer = await api.workflows.ExplainWorkflow(
+        pb.ExplainWorkflowRequest(workflow_instance_id=name)
+    )
+    [message] = {blocker.message for blocker in answer.blockers}
+    assert answer.summary == f"w-1 is ACTIVE: {message} (5 of these)."
+
+
 async def test_blockers_beyond_the_limit_are_counted(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import grpc
 
 from waystation_tls import ClientCredentials, ServerCredentials
@@ -35,6 +38,16 @@ def open_channel(address: str, tls: ClientCredentials | None = None) -> grpc.aio
         return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
     options = [*CHANNEL_OPTIONS, *tls.options()]
     return grpc.aio.secure_channel(address, tls.of_grpc(), options=options)
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether another socket of this machine listens there. A moment later it may be otherwise."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        return error.errno == errno.EADDRINUSE
+    return False
 
 
 def open_port(server: grpc.aio.Server, address: str, tls: ServerCredentials | None) -> int:

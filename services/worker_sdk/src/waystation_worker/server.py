@@ -16,7 +16,7 @@ from waystation_tls import LOOK_SECONDS, ClientCredentials, ServerCredentials
 from waystation_worker.addresses import host_and_port
 from waystation_worker.admission import SignedCallsOnly
 from waystation_worker.certificates import CertificateLook
-from waystation_worker.channels import SERVER_OPTIONS, open_channel, open_port
+from waystation_worker.channels import SERVER_OPTIONS, is_taken, open_channel, open_port
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
 from waystation_worker.metrics import HandlerMetrics, MeasuredInvoker
@@ -223,7 +223,9 @@ class Serving:
     def _listen(self) -> tuple[grpc.aio.Server, int]:
         settings = self._settings
         try:
-            return self._bound(settings.port)
+            # Asked first: gRPC would write an error of its own for a port that is taken.
+            taken = settings.or_free and is_taken(self.host, settings.port)
+            return self._bound(0 if taken else settings.port)
         except RuntimeError as error:
             if settings.or_free:
                 return self._bound(0)

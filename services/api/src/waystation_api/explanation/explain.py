@@ -3,6 +3,7 @@ facts: what the store has of the instance, and what is registered."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,8 +113,12 @@ def _summary(instance: Instance, blockers: Sequence[Blocker], left_out: int) -> 
             f"{name} is {status}; nothing was found that it waits for, perhaps because it changed "
             f"meanwhile. Call again; if this persists, see `waystation show {name}`."
         )
-    names_shown = "; ".join(blocker.message for blocker in blockers[:_SHOWN])
-    more = len(blockers) - _SHOWN + left_out
+    # Branches of a group often wait for the same. A Counter keeps the order of the blockers.
+    told = [*Counter(blocker.message for blocker in blockers).items()][:_SHOWN]
+    names_shown = "; ".join(
+        f"{message} ({n} of these)" if n > 1 else message for message, n in told
+    )
+    more = len(blockers) - sum(n for _, n in told) + left_out
     return _sentence(
         f"{name} is {status}: {names_shown}" + (f"; and {more} more" if more > 0 else "")
     )
