@@ -19,8 +19,8 @@ MUTANTS = (
         "tls/servers.py",
         (
             (
-                "            self._new = _configuration(self._watched.material)\n        return news",
-                "            pass\n        return news",
+                "        self._new = _configuration(self.material)\n",
+                "        pass\n",
             ),
         ),
         killers=(

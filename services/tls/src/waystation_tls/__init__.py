@@ -7,6 +7,7 @@ Servers and the worker SDK share it, so it knows neither. It must not import any
 from waystation_tls.clients import ClientCredentials, ClientMaterial, ClientTls, Words
 from waystation_tls.diagnosis import Diagnosis, Problem, diagnose, python_context
 from waystation_tls.exposure import is_loopback, open_to_strangers
+from waystation_tls.file_stamp import stamp_of
 from waystation_tls.files import (
     LACKING,
     Authorities,
@@ -16,6 +17,7 @@ from waystation_tls.files import (
     can_be_read,
     ending_soon,
 )
+from waystation_tls.reminder import EndReminder
 from waystation_tls.servers import ServerCredentials, ServerMaterial, ServerTls
 from waystation_tls.watched import LOOK_SECONDS, News
 
@@ -28,6 +30,7 @@ __all__ = [
     "ClientMaterial",
     "ClientTls",
     "Diagnosis",
+    "EndReminder",
     "Ending",
     "Identity",
     "News",
@@ -42,4 +45,5 @@ __all__ = [
     "is_loopback",
     "open_to_strangers",
     "python_context",
+    "stamp_of",
 ]

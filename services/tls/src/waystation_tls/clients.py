@@ -22,7 +22,7 @@ from waystation_tls.files import (
     read_identity,
 )
 from waystation_tls.variables import CERT, KEY, path_of
-from waystation_tls.watched import News, Watched
+from waystation_tls.watched import Watched
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 _MACHINES = (
@@ -169,34 +169,18 @@ class ClientTls:
         return read_authorities_of_machine(Named("the authorities of this machine", found))
 
 
-class ClientCredentials:
+class ClientCredentials(Watched[ClientMaterial]):
     """Credentials for channels. A channel keeps those that it was made with: make it anew after News.CHANGED."""
 
     def __init__(self, files: ClientTls) -> None:
         """Raises BadTls."""
-        self._watched = Watched(files)
+        super().__init__(files)
         self._grpc: grpc.ChannelCredentials | None = None
 
     @classmethod
     def if_on(cls, files: ClientTls) -> ClientCredentials | None:
         """None for plain text. Raises BadTls."""
         return cls(files) if files.on else None
-
-    @property
-    def material(self) -> ClientMaterial:
-        return self._watched.material
-
-    @property
-    def trouble(self) -> str:
-        """Why the newest files are not in use; empty if they are."""
-        return self._watched.trouble
-
-    def look(self) -> News:
-        """Reads the files again."""
-        news = self._watched.look()
-        if news is News.CHANGED:
-            self._grpc = None
-        return news
 
     def of_grpc(self) -> grpc.ChannelCredentials:
         """For `secure_channel`."""
@@ -216,6 +200,9 @@ class ClientCredentials:
         if not name:
             return []
         return [("grpc.ssl_target_name_override", name), ("grpc.default_authority", name)]
+
+    def _renew(self) -> None:
+        self._grpc = None
 
 
 def _of_this_machine() -> Path | None:

@@ -20,7 +20,7 @@ from waystation_tls.files import (
     read_identity,
 )
 from waystation_tls.variables import CERT, CLIENT_CA, KEY, path_of
-from waystation_tls.watched import News, Watched
+from waystation_tls.watched import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,39 +104,26 @@ class ServerTls:
         return found
 
 
-class ServerCredentials:
+class ServerCredentials(Watched[ServerMaterial]):
     """Credentials of one port. `look` from time to time: new connections get what it has found."""
 
     def __init__(self, files: ServerTls) -> None:
         """Raises BadTls."""
-        self._watched = Watched(files)
+        super().__init__(files)
         self._requires = files.client_ca is not None
         self._new: grpc.ServerCertificateConfiguration | None = None
-
-    @property
-    def material(self) -> ServerMaterial:
-        return self._watched.material
-
-    @property
-    def trouble(self) -> str:
-        """Why the newest files are not in use; empty if they are."""
-        return self._watched.trouble
-
-    def look(self) -> News:
-        """Reads the files again."""
-        news = self._watched.look()
-        if news is News.CHANGED:
-            self._new = _configuration(self._watched.material)
-        return news
 
     def of_grpc(self) -> grpc.ServerCredentials:
         """For `add_secure_port`. gRPC asks before each handshake whether there is another certificate; the answer
         is ready, because other connections wait for it."""
         return grpc.dynamic_ssl_server_credentials(
-            _configuration(self._watched.material),
+            _configuration(self.material),
             self._what_is_new,
             self._requires,
         )
+
+    def _renew(self) -> None:
+        self._new = _configuration(self.material)
 
     def _what_is_new(self) -> Any:  # None means the same as before, which gRPC's types do not know
         """Each configuration is given once: gRPC replaces its own by whatever it gets, and does not protect a

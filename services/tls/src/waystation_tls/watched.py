@@ -37,7 +37,10 @@ class News(Enum):
 
 
 class Watched(Generic[Material]):
-    """The content of files. Compared byte by byte: neither a clock nor a link in the path can deceive it."""
+    """The content of files. Compared byte by byte: neither a clock nor a link in the path can deceive it.
+
+    What is made from the content is made in `_renew`, which is called when it has changed.
+    """
 
     def __init__(self, files: Files[Material]) -> None:
         """Raises BadTls for files that cannot be used."""
@@ -65,7 +68,11 @@ class Watched(Generic[Material]):
             return News.BROKEN
         self._used = content
         self.trouble = self._said = ""
+        self._renew()
         return News.CHANGED
+
+    def _renew(self) -> None:
+        """Nothing is made from the content."""
 
     def _content(self) -> tuple[bytes | None, ...]:
         return tuple(_bytes(path) for path in self._files.paths())

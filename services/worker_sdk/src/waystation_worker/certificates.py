@@ -14,17 +14,15 @@ from waystation_tls import (
     ClientCredentials,
     ClientTls,
     Diagnosis,
+    EndReminder,
     News,
     ServerCredentials,
     diagnose,
-    ending_soon,
 )
 from waystation_worker.addresses import split_address
 from waystation_worker.errors import SettingsError, TlsFailed, Unavailable, WaystationError
 
 logger = logging.getLogger("waystation_worker")
-
-_SAY_AGAIN_SECONDS = 24 * 3600.0
 
 
 def client_credentials(environ: Mapping[str, str]) -> ClientCredentials | None:
@@ -41,7 +39,7 @@ class CertificateLook:
     def __init__(self, credentials: ClientCredentials | ServerCredentials) -> None:
         self.credentials = credentials
         self._next = time.monotonic() + LOOK_SECONDS
-        self._said_at = float("-inf")
+        self._reminder = EndReminder()
         self._say_what_ends()
 
     def if_due(self) -> bool:
@@ -56,7 +54,7 @@ class CertificateLook:
         news = self.credentials.look()
         if news is News.CHANGED:
             logger.info("new certificates are in use")
-            self._said_at = float("-inf")
+            self._reminder.replaced()
         elif news is News.BROKEN:
             logger.error(
                 "new certificates cannot be used, the old ones stay in use: %s",
@@ -66,11 +64,8 @@ class CertificateLook:
         return news is News.CHANGED
 
     def _say_what_ends(self) -> None:
-        ending = ending_soon(self.credentials.material.endings)
-        if ending and time.monotonic() - self._said_at >= _SAY_AGAIN_SECONDS:
-            self._said_at = time.monotonic()
-            for each in ending:
-                logger.warning("%s: renew it", each)
+        for each in self._reminder.due(self.credentials.material.endings):
+            logger.warning("%s: renew it", each)
 
 
 class TlsFaults:

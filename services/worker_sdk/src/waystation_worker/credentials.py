@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from waystation_tls import stamp_of
 from waystation_tls.exposure import token_in_the_open
 from waystation_worker.addresses import split_address
 from waystation_worker.errors import SettingsError
@@ -33,7 +34,7 @@ class Credentials:
         if file is None:
             self._use(token)
         else:
-            self._stamp = _stamp(file)
+            self._stamp = stamp_of(file)
             self._use(_read(file))
 
     @classmethod
@@ -77,7 +78,7 @@ class Credentials:
         if self._file is None or (not at_once and time.monotonic() < self._next):
             return False
         self._next = time.monotonic() + _LOOK_SECONDS
-        stamp = _stamp(self._file)
+        stamp = stamp_of(self._file)
         if stamp is None or stamp == self._stamp:
             return False
         before = self._metadata
@@ -129,11 +130,3 @@ def _read(file: Path) -> str:
         raise SettingsError(
             f"{_FROM[2]}: {file} cannot be read: {error.strerror}", code="INVALID_ARGUMENT"
         ) from None
-
-
-def _stamp(file: Path) -> object:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -22,9 +22,9 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from waystation_core.background import job
-from waystation_core.identity.file_stamp import stamp_of
 from waystation_core.identity.jwt_settings import KINDS
 from waystation_domain.errors import StoreUnavailable
+from waystation_tls import stamp_of
 
 BETWEEN_SECONDS = 10.0
 """The set is read at most this often."""

@@ -24,12 +24,12 @@ from typing import Any
 import structlog
 
 from waystation_core.identity.authenticator import Identified
-from waystation_core.identity.file_stamp import stamp_of
 from waystation_core.identity.principal import EVERY, GRANTABLE, Principal
 from waystation_core.rpc.roles import Role
 from waystation_domain.errors import InvalidId
 from waystation_domain.limits import check_id
 from waystation_domain.namespaces import check_namespace_name
+from waystation_tls import stamp_of
 
 PREFIX = "wsk_"
 """What every preshared key begins with."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from waystation_core.identity.file_stamp import stamp_of
+from waystation_tls import stamp_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

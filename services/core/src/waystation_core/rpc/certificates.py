@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
 
-from waystation_tls import LOOK_SECONDS, ClientCredentials, News, ServerCredentials, ending_soon
+from waystation_tls import LOOK_SECONDS, ClientCredentials, EndReminder, News, ServerCredentials
 
 log = structlog.get_logger(__name__)
-
-SAY_AGAIN_SECONDS = 24 * 3600.0
 
 
 class CertificateWatch:
@@ -29,7 +26,7 @@ class CertificateWatch:
         self._credentials = credentials
         self._of = of
         self._changed = changed
-        self._said_at = float("-inf")
+        self._reminder = EndReminder()
 
     async def follow(self) -> None:
         """Looks until cancelled."""
@@ -42,7 +39,7 @@ class CertificateWatch:
         news = await asyncio.to_thread(self._credentials.look)
         if news is News.CHANGED:
             log.info("certificates_replaced", of=self._of, ends=self._ends())
-            self._said_at = float("-inf")
+            self._reminder.replaced()
             self._changed()
         elif news is News.BROKEN:
             log.error(
@@ -51,14 +48,8 @@ class CertificateWatch:
                 why=self._credentials.trouble,
                 still_used=self._ends(),
             )
-        self._say_what_ends()
-
-    def _say_what_ends(self) -> None:
-        ending = ending_soon(self._credentials.material.endings)
-        if ending and time.monotonic() - self._said_at >= SAY_AGAIN_SECONDS:
-            self._said_at = time.monotonic()
-            for each in ending:
-                log.warning("certificate_ends_soon", of=self._of, what=str(each))
+        for each in self._reminder.due(self._credentials.material.endings):
+            log.warning("certificate_ends_soon", of=self._of, what=str(each))
 
     def _ends(self) -> str:
         return "; ".join(str(each) for each in self._credentials.material.endings)
