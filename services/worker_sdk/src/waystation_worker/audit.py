@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,7 +45,7 @@ class Audit:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(
+    def list(
         self,
         *,
         namespace: str = "",
@@ -75,16 +74,13 @@ class Audit:
             request.from_time.FromDatetime(moment(from_time, "from_time"))
         if to_time is not None:
             request.to_time.FromDatetime(moment(to_time, "to_time"))
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.audit.ListAudit,
+            lambda: self._connection.audit.ListAudit,
             request,
-            lambda page: page.entries,
+            lambda page: map(_entry, page.entries),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for entry in found:
-                yield _entry(entry)
 
 
 def _entry(entry: pb.AuditEntry) -> AuditEntry:

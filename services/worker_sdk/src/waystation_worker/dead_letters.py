@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -103,7 +102,7 @@ class DeadLetters:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(
+    def list(
         self,
         *,
         states: Iterable[str] = ("OPEN",),
@@ -113,16 +112,13 @@ class DeadLetters:
         """The dead letters that match, newest first: `async for letter in client.dead_letters.list()`."""
         request = message_of(pb.ListDeadLettersRequest, namespace=self._connection.namespace)
         _write(conditions, request.filter, states=states)
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.dead_letters.ListDeadLetters,
+            lambda: self._connection.dead_letters.ListDeadLetters,
             request,
-            lambda page: page.dead_letters,
+            lambda page: map(_dead_letter, page.dead_letters),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for letter in found:
-                yield _dead_letter(letter)
 
     async def count(self, **conditions: Unpack[DeadLetterFilter]) -> DeadLetterCount:
         """How many open ones match, by task and reason; without conditions all open ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,9 +52,7 @@ class Handlers:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def list(
-        self, service_name: str = "", *, limit: int | None = None
-    ) -> AsyncIterator[Handler]:
+    def list(self, service_name: str = "", *, limit: int | None = None) -> AsyncIterator[Handler]:
         """The endpoints, of one service or all: `async for handler in client.handlers.list()`."""
         request = message_of(
             pb.ListHandlersRequest,
@@ -63,16 +60,13 @@ class Handlers:
             service_name=service_name,
             with_tasks=True,
         )
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.handlers.ListHandlers,
+            lambda: self._connection.handlers.ListHandlers,
             request,
-            lambda page: page.handlers,
+            lambda page: map(_handler, page.handlers),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for handler in found:
-                yield _handler(handler)
 
     async def register(
         self,

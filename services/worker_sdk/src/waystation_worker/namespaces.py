@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,18 +89,15 @@ class Namespaces:
         )
         return _namespace(response.namespace)
 
-    async def list(self, *, limit: int | None = None) -> AsyncIterator[Namespace]:
+    def list(self, *, limit: int | None = None) -> AsyncIterator[Namespace]:
         """The namespaces in which the caller has a role, by name."""
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.namespaces.ListNamespaces,
+            lambda: self._connection.namespaces.ListNamespaces,
             pb.ListNamespacesRequest(),
-            lambda page: page.namespaces,
+            lambda page: map(_namespace, page.namespaces),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for one in found:
-                yield _namespace(one)
 
     async def delete(self, name: str) -> None:
         """Deletes a namespace without workflows and live handlers. Raises NotFound, WrongState."""

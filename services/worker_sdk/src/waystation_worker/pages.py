@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,19 +14,25 @@ from waystation_worker.times import moment
 
 PAGE_SIZE = 1000
 
+Item = TypeVar("Item")
+
 
 async def items_of(
     connection: Connection,
-    method: Callable[..., Any],
+    method: Callable[[], Callable[..., Any]],
     request: Any,
-    items: Callable[[Any], Iterable[Any]],
+    items: Callable[[Any], Iterable[Item]],
     limit: int | None = None,
-) -> AsyncGenerator[Any, None]:
-    """The items of all pages, or the first `limit`. Pages are read as they are used."""
+) -> AsyncGenerator[Item, None]:
+    """The items of all pages, or the first `limit`. Pages are read as they are used.
+
+    `method` is the RPC, asked for page by page: meanwhile the connection may be another one. `items` makes the items
+    of a page.
+    """
     left = None if limit is None else whole(limit, "limit", 0)
     while left is None or left > 0:
         request.page_size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
-        response = await connection.call(method, request)
+        response = await connection.call(method(), request)
         for item in items(response):
             if left is not None:
                 if not left:

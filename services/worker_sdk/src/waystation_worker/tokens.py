@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,20 +67,15 @@ class Tokens:
         )
         return _token(response.token, response.secret)
 
-    async def list(
-        self, *, with_ended: bool = False, limit: int | None = None
-    ) -> AsyncIterator[Token]:
+    def list(self, *, with_ended: bool = False, limit: int | None = None) -> AsyncIterator[Token]:
         """The valid tokens, the newest first; `with_ended` has revoked and expired ones too."""
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.tokens.ListTokens,
+            lambda: self._connection.tokens.ListTokens,
             message_of(pb.ListTokensRequest, with_ended=with_ended),
-            lambda page: page.tokens,
+            lambda page: map(_token, page.tokens),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for token in found:
-                yield _token(token)
 
     async def revoke(self, token_id: str) -> Token:
         """Revokes a token permanently: every server refuses it within 30 s. No error if it is revoked already."""

@@ -67,7 +67,7 @@ class WorkflowReader:
         response = await self._connection.call(self._connection.workflows.GetWorkflow, request)
         return to_workflow(response.context)
 
-    async def list(
+    def list(
         self, *, limit: int | None = None, **conditions: Unpack[WorkflowFilter]
     ) -> AsyncIterator[Workflow]:
         """The instances that match, newest first: `async for workflow in client.list(statuses=["FAILED"])`.
@@ -78,16 +78,13 @@ class WorkflowReader:
         request = message_of(pb.ListWorkflowsRequest, namespace=self._connection.namespace)
         enums = {"statuses": (status_pb2.WorkflowStatus, "WORKFLOW_STATUS_")}
         write_filter({**conditions}, WorkflowFilter.__annotations__, enums, request.filter)
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.workflows.ListWorkflows,
+            lambda: self._connection.workflows.ListWorkflows,
             request,
-            lambda page: page.workflows,
+            lambda page: map(to_workflow, page.workflows),
             limit,
         )
-        async with contextlib.aclosing(found):
-            async for context in found:
-                yield to_workflow(context)
 
     async def find_ids(self, prefix: str, *, limit: int = 20) -> tuple[str, ...]:
         """The first ids that begin so, at most `limit` (100), in the order of their characters."""
@@ -107,22 +104,19 @@ class WorkflowReader:
     def events(self, *, workflow_id: str) -> AsyncIterator[EventWithState]: ...
 
     @by_workflow_id
-    async def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
+    def events(self, workflow_instance_id: str) -> AsyncIterator[EventWithState]:
         """All events of the instance, oldest first: `async for entry in client.events(id)`."""
         request = message_of(
             pb.ListEventsRequest,
             namespace=self._connection.namespace,
             workflow_instance_id=workflow_instance_id,
         )
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.workflows.ListEvents,
+            lambda: self._connection.workflows.ListEvents,
             request,
-            lambda page: page.events,
+            lambda page: map(to_event_entry, page.events),
         )
-        async with contextlib.aclosing(found):
-            async for entry in found:
-                yield to_event_entry(entry)
 
     @overload
     def watch(
@@ -198,7 +192,7 @@ class WorkflowReader:
     ) -> AsyncIterator[HistoryEntry]: ...
 
     @by_workflow_id
-    async def history(
+    def history(
         self,
         workflow_instance_id: str,
         *,
@@ -238,15 +232,12 @@ class WorkflowReader:
                 actions=texts(actions, "actions"),
             ),
         )
-        found = items_of(
+        return items_of(
             self._connection,
-            self._connection.workflows.ListHistory,
+            lambda: self._connection.workflows.ListHistory,
             request,
-            lambda page: page.entries,
+            lambda page: map(to_history_entry, page.entries),
         )
-        async with contextlib.aclosing(found):
-            async for entry in found:
-                yield to_history_entry(entry)
 
     @overload
     async def replay(
