@@ -13,10 +13,14 @@ from pathlib import Path
 import grpc
 import pytest
 from cli.fake_api import FakeApi
+from hypothesis import given
+from hypothesis.strategies import from_regex
 from typer.testing import CliRunner, Result
 
 from waystation_cli.app import app
+from waystation_cli.connection import PLAIN_ADDRESS
 from waystation_cli.outcome import NO_ANSWER, REFUSED
+from waystation_worker.addresses import problem_of
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -181,6 +185,11 @@ def test_a_wrong_command_line_says_what_a_right_one_is(fault: str) -> None:
     assert result.exit_code == 2, result.output
     assert words in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
+
+
+@given(from_regex(PLAIN_ADDRESS, fullmatch=True))
+def test_an_address_that_is_taken_without_a_look_is_one_of_the_sdk_too(address: str) -> None:
+    assert problem_of(address) == ""
 
 
 def test_a_file_of_tasks_that_is_none_is_refused(tmp_path: Path) -> None:
