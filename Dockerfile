@@ -12,7 +12,7 @@ COPY examples/chat_model examples/chat_model
 COPY examples/insurance_claim examples/insurance_claim
 RUN tools/bin/uv pip install --no-cache --no-sources --python /opt/waystation/bin/python \
     --constraint requirements.lock --build-constraint requirements.lock --compile-bytecode \
-    gen/python services/domain services/conversion services/tls services/core services/api services/router services/worker_sdk services/cli \
+    gen/python services/domain services/conversion services/tls 'services/core[traces]' services/api services/router services/worker_sdk services/cli \
     examples/chat_model examples/insurance_claim
 
 FROM python:3.12-slim-bookworm

@@ -27,6 +27,7 @@ from waystation_domain.operations import Operation, apply
 from waystation_domain.pools import Pool
 from waystation_router import ledger as ledger_module
 from waystation_router import sweeper as sweeper_module
+from waystation_router.attempt_spans import NoSpans
 from waystation_router.calls import Calls
 from waystation_router.commit_queue import CommitQueue
 from waystation_router.endpoints import Cancelled
@@ -246,6 +247,7 @@ async def test_an_instance_that_was_cancelled_meanwhile_is_not_called() -> None:
         told.append,
         floods=lambda workflow_type, namespace: False,
         meters=meters_of(ledger),
+        spans=NoSpans(),
     )
     handling = ledger.open(
         Event("01a20000-0000-7000-8000-000000000001", "asked", {}, "split", version=2),

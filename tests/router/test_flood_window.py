@@ -17,6 +17,7 @@ from waystation_core.relay.fair_levels import OTHERS_SECONDS, UNNOTICED
 from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event, Status
 from waystation_domain.pools import Pool
+from waystation_router.attempt_spans import NoSpans
 from waystation_router.calls import KEPT_FREE, Calls
 from waystation_router.flood_line import FloodLine
 from waystation_router.flood_window import COUNTS_SECONDS, SMALLEST, FloodWindow
@@ -226,6 +227,7 @@ class Places:
             lambda handling: None,
             floods=lambda workflow_type, namespace: workflow_type in self.flood,
             meters=meters_of(self.ledger),
+            spans=NoSpans(),
         )
 
     def call(self, *_: Any, **__: Any) -> Any:

@@ -18,6 +18,7 @@ from waystation_domain.model import Event
 from waystation_domain.outcomes import AttemptError
 from waystation_domain.pools import Pool
 from waystation_domain.task_spec import TaskSpec
+from waystation_router.attempt_spans import NoSpans
 from waystation_router.calls import Calls
 from waystation_router.endpoints import CallOutcome
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
@@ -72,6 +73,7 @@ async def _called(
         told.put_nowait,
         floods=lambda workflow_type, namespace: False,
         meters=meters_of(ledger),
+        spans=NoSpans(),
     )
     begun: list[DeliveryCall] = []
     for number in range(calls):

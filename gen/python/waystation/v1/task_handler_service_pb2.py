@@ -29,7 +29,7 @@ from waystation.v1 import result_pb2 as waystation_dot_v1_dot_result__pb2
 from waystation.v1 import workflow_pb2 as waystation_dot_v1_dot_workflow__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(waystation/v1/task_handler_service.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1awaystation/v1/result.proto\x1a\x1cwaystation/v1/workflow.proto\"\xce\x02\n\x12HandleEventRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x18\n\x10\x63ompletion_token\x18\x08 \x01(\t\x12,\n\x07history\x18\t \x03(\x0b\x32\x1b.waystation.v1.HistoryEntry\x12\x18\n\x10history_left_out\x18\n \x01(\x05\"\xb1\x01\n\x13HandleEventResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x19.waystation.v1.TaskResultH\x00\x12-\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.waystation.v1.TaskFailureH\x00\x12\x33\n\x07pending\x18\x03 \x01(\x0b\x32 .waystation.v1.PendingCompletionH\x00\x42\t\n\x07outcome\"s\n\x13HandleEventsRequest\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.waystation.v1.HandleEventRequest\x12*\n\x07\x63\x61ncels\x18\x02 \x03(\x0b\x32\x19.waystation.v1.CancelItem\"6\n\nCancelItem\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"J\n\x14HandleEventsResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.waystation.v1.HandleEventsResult\"\xad\x01\n\x12HandleEventsResult\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x36\n\x08response\x18\x03 \x01(\x0b\x32\".waystation.v1.HandleEventResponseH\x00\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x19.waystation.v1.CallStatusH\x00\x42\t\n\x07outcome2\xc7\x01\n\x12TaskHandlerService\x12T\n\x0bHandleEvent\x12!.waystation.v1.HandleEventRequest\x1a\".waystation.v1.HandleEventResponse\x12[\n\x0cHandleEvents\x12\".waystation.v1.HandleEventsRequest\x1a#.waystation.v1.HandleEventsResponse(\x01\x30\x01\x42\xa4\x01\n\x11\x64\x65v.waystation.v1B\x17TaskHandlerServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(waystation/v1/task_handler_service.proto\x12\rwaystation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19waystation/v1/event.proto\x1a\x1bwaystation/v1/history.proto\x1a\x1awaystation/v1/result.proto\x1a\x1cwaystation/v1/workflow.proto\"\xe3\x02\n\x12HandleEventRequest\x12+\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1c.waystation.v1.WorkflowEvent\x12/\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\x1e.waystation.v1.WorkflowContext\x12\x0f\n\x07task_id\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\x12,\n\x08\x64\x65\x61\x64line\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64ry_run\x18\x07 \x01(\x08\x12\x18\n\x10\x63ompletion_token\x18\x08 \x01(\t\x12,\n\x07history\x18\t \x03(\x0b\x32\x1b.waystation.v1.HistoryEntry\x12\x18\n\x10history_left_out\x18\n \x01(\x05\x12\x13\n\x0btraceparent\x18\x0b \x01(\t\"\xb1\x01\n\x13HandleEventResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x19.waystation.v1.TaskResultH\x00\x12-\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1a.waystation.v1.TaskFailureH\x00\x12\x33\n\x07pending\x18\x03 \x01(\x0b\x32 .waystation.v1.PendingCompletionH\x00\x42\t\n\x07outcome\"s\n\x13HandleEventsRequest\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.waystation.v1.HandleEventRequest\x12*\n\x07\x63\x61ncels\x18\x02 \x03(\x0b\x32\x19.waystation.v1.CancelItem\"6\n\nCancelItem\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"J\n\x14HandleEventsResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.waystation.v1.HandleEventsResult\"\xad\x01\n\x12HandleEventsResult\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x36\n\x08response\x18\x03 \x01(\x0b\x32\".waystation.v1.HandleEventResponseH\x00\x12*\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x19.waystation.v1.CallStatusH\x00\x42\t\n\x07outcome2\xc7\x01\n\x12TaskHandlerService\x12T\n\x0bHandleEvent\x12!.waystation.v1.HandleEventRequest\x1a\".waystation.v1.HandleEventResponse\x12[\n\x0cHandleEvents\x12\".waystation.v1.HandleEventsRequest\x1a#.waystation.v1.HandleEventsResponse(\x01\x30\x01\x42\xa4\x01\n\x11\x64\x65v.waystation.v1B\x17TaskHandlerServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021dev.waystation.v1B\027TaskHandlerServiceProtoP\001Z0waystation.dev/gen/go/waystation/v1;waystationv1\242\002\003WSN\252\002\rWaystation.V1\272\002\nWaystation\312\002\rWaystation\\V1\352\002\016Waystation::V1'
   _globals['_HANDLEEVENTREQUEST']._serialized_start=207
-  _globals['_HANDLEEVENTREQUEST']._serialized_end=541
-  _globals['_HANDLEEVENTRESPONSE']._serialized_start=544
-  _globals['_HANDLEEVENTRESPONSE']._serialized_end=721
-  _globals['_HANDLEEVENTSREQUEST']._serialized_start=723
-  _globals['_HANDLEEVENTSREQUEST']._serialized_end=838
-  _globals['_CANCELITEM']._serialized_start=840
-  _globals['_CANCELITEM']._serialized_end=894
-  _globals['_HANDLEEVENTSRESPONSE']._serialized_start=896
-  _globals['_HANDLEEVENTSRESPONSE']._serialized_end=970
-  _globals['_HANDLEEVENTSRESULT']._serialized_start=973
-  _globals['_HANDLEEVENTSRESULT']._serialized_end=1146
-  _globals['_TASKHANDLERSERVICE']._serialized_start=1149
-  _globals['_TASKHANDLERSERVICE']._serialized_end=1348
+  _globals['_HANDLEEVENTREQUEST']._serialized_end=562
+  _globals['_HANDLEEVENTRESPONSE']._serialized_start=565
+  _globals['_HANDLEEVENTRESPONSE']._serialized_end=742
+  _globals['_HANDLEEVENTSREQUEST']._serialized_start=744
+  _globals['_HANDLEEVENTSREQUEST']._serialized_end=859
+  _globals['_CANCELITEM']._serialized_start=861
+  _globals['_CANCELITEM']._serialized_end=915
+  _globals['_HANDLEEVENTSRESPONSE']._serialized_start=917
+  _globals['_HANDLEEVENTSRESPONSE']._serialized_end=991
+  _globals['_HANDLEEVENTSRESULT']._serialized_start=994
+  _globals['_HANDLEEVENTSRESULT']._serialized_end=1167
+  _globals['_TASKHANDLERSERVICE']._serialized_start=1170
+  _globals['_TASKHANDLERSERVICE']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

@@ -14,7 +14,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class HandleEventRequest(_message.Message):
-    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run", "completion_token", "history", "history_left_out")
+    __slots__ = ("event", "context", "task_id", "attempt", "idempotency_key", "deadline", "dry_run", "completion_token", "history", "history_left_out", "traceparent")
     EVENT_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class HandleEventRequest(_message.Message):
     COMPLETION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     HISTORY_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     event: _event_pb2.WorkflowEvent
     context: _workflow_pb2.WorkflowContext
     task_id: str
@@ -35,7 +36,8 @@ class HandleEventRequest(_message.Message):
     completion_token: str
     history: _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryEntry]
     history_left_out: int
-    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ..., completion_token: _Optional[str] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., history_left_out: _Optional[int] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, event: _Optional[_Union[_event_pb2.WorkflowEvent, _Mapping]] = ..., context: _Optional[_Union[_workflow_pb2.WorkflowContext, _Mapping]] = ..., task_id: _Optional[str] = ..., attempt: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dry_run: bool = ..., completion_token: _Optional[str] = ..., history: _Optional[_Iterable[_Union[_history_pb2.HistoryEntry, _Mapping]]] = ..., history_left_out: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class HandleEventResponse(_message.Message):
     __slots__ = ("result", "failure", "pending")

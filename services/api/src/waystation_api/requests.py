@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from waystation_core.identity.namespaces import existing_namespace
 from waystation_core.identity.principal import namespace_meant
+from waystation_core.tracing.trace_context import OF_TRACES
 from waystation_domain import limits
 from waystation_domain.errors import InvalidField
 
@@ -70,7 +71,14 @@ def check_sequence(value: int, field: str, last: int) -> int:
 
 def digest_of(request: Message) -> bytes:
     """The digest that a repeated request has too: of everything but the id and the namespace, which it
-    empties in the request."""
+    empties in the request, and the trace that it is made in."""
     for field in ("request_id", "namespace"):
         request.ClearField(field)
+    metadata = getattr(request, "metadata", None)
+    if metadata and any(name in metadata for name in OF_TRACES):
+        untraced: Any = type(request)()
+        untraced.CopyFrom(request)
+        for name in OF_TRACES:
+            untraced.metadata.pop(name, None)
+        request = untraced
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()

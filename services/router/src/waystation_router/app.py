@@ -35,6 +35,7 @@ from waystation_domain.endpoints import Allowlist
 from waystation_domain.errors import StoreUnavailable
 from waystation_domain.pools import Pool, PoolRefused
 from waystation_router.admission import Admission
+from waystation_router.attempt_spans import AttemptSpans, NoSpans
 from waystation_router.calls import Calls
 from waystation_router.claims import Claims
 from waystation_router.committer import Committer
@@ -73,8 +74,9 @@ class Router:
         failpoints: Plan | None = None,
         observer: Observer | None = None,
         meters: Meters | None = None,
+        spans: AttemptSpans | None = None,
     ) -> None:
-        """`observer` gets what is committed here; `meters` count it."""
+        """`observer` gets what is committed here; `meters` count it, and `spans` trace its calls."""
         self.meters = meters or Meters()
         observer = Observers(WorkflowMeter(self.meters), EndsLog(), observer)
         self.router_id = new_id()
@@ -154,6 +156,7 @@ class Router:
             self._committer.submit,
             floods=window.is_for,
             meters=counted,
+            spans=spans or NoSpans(),
         )
         admission = Admission(self._registries, self._calls, self._committer.submit)
         self._intake = Intake(self._ledger, store, admission, window)

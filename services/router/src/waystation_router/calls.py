@@ -34,6 +34,7 @@ from waystation_domain.lifecycle import Treatment
 from waystation_domain.model import Delivery, DeliveryState, Status
 from waystation_domain.outcomes import AttemptError, CallResult, Cut, Outcome
 from waystation_domain.task_spec import TaskKey, TaskSpec
+from waystation_router.attempt_spans import AttemptSpans
 from waystation_router.delivery_log import log_failure
 from waystation_router.endpoints import CallCut, CallOutcome, Cancelled, EndpointDirectory
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
@@ -92,6 +93,7 @@ class Calls:
         on_outcome: Callable[[Handling], None],
         floods: Callable[[str, str], bool],
         meters: RouterMeters,
+        spans: AttemptSpans,
     ) -> None:
         """`floods`: whether a workflow type of a namespace floods while others have events too."""
         self._ledger = ledger
@@ -101,6 +103,7 @@ class Calls:
         self._on_outcome = on_outcome
         self._floods = floods
         self._meters = meters
+        self._spans = spans
         self._places: dict[TaskKey, _Places] = {}
         self._namespaces: dict[str, _OfNamespace] = {}
         self._pools = pools
@@ -294,6 +297,7 @@ class Calls:
         if history is not None:
             add_history(request, history)
         self._meters.called(handling, call)
+        self._spans.begun(handling, call, request)
         call.running = self._endpoints.call(
             call.task.service_name, request, call.task.timeout, alone=call.suspect
         )
@@ -327,6 +331,7 @@ class Calls:
             task_id=call.task.task_id,
             exc_info=fault,
         )
+        self._spans.given_up(call)
         call.row = None
         call.result = CallResult(
             task=call.task,
@@ -360,12 +365,15 @@ class Calls:
                 task_id=call.task.task_id,
                 reason=outcome.reason,
             )
+            self._spans.given_up(call)
             wait = UNANNOUNCED_SECONDS if outcome.unannounced else 0.0
             self._take_off(handling, call, DeliveryState.NO_ENDPOINT, due_in=wait)
             return
         else:
+            self._spans.given_up(call)
             self._take_off(handling, call, DeliveryState.READY)
             return
+        result = self._spans.answered(call, result)
         endpoint = outcome.endpoint
         address = f"{endpoint.host}:{endpoint.port}"
         call.result = CallResult(

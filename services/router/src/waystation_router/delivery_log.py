@@ -6,6 +6,7 @@ from __future__ import annotations
 import structlog
 
 from waystation_core.few_lines import FewLines
+from waystation_core.tracing.trace_context import TRACEPARENT, log_fields, parse
 from waystation_domain.failures import is_last
 from waystation_domain.outcomes import AttemptError, Cut, Reply, Verdict
 from waystation_router.ledger import DeliveryCall, Handling
@@ -32,6 +33,7 @@ class DeliveryLog:
             workflow_instance_id=handling.state.instance.workflow_instance_id,
             attempt=call.attempt,
             verdict=verdict.value,
+            **_trace(handling, call),
         )
 
     def _tell_left_out(self, applied: int, left_out: int) -> None:
@@ -51,8 +53,17 @@ def log_failure(
         "of": call.task.retry.max_attempts,
         "reason": failed.reason if isinstance(failed, AttemptError) else "CALL_CUT",
         "endpoint": address,
+        **_trace(handling, call),
     }
     if isinstance(failed, AttemptError) and is_last(failed, call.attempt, call.task):
         log.warning("attempt_failed", **facts, last=True, see=f"waystation explain {name}")
     else:
         log.info("attempt_failed", **facts)
+
+
+def _trace(handling: Handling, call: DeliveryCall) -> dict[str, str]:
+    """That of the call, or else of who raised its event."""
+    metadata = handling.event.metadata
+    if call.trace is None and metadata:
+        return log_fields(parse(metadata.get(TRACEPARENT)))
+    return log_fields(call.trace)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from waystation_core.ports.broker import AnnouncedEvent, Token
 from waystation_core.ports.store import Loaded
+from waystation_core.tracing.trace_context import TraceContext
 from waystation_domain.commit import EventFacts, InstanceCommit, LoggedWrites, writes_of
 from waystation_domain.model import Delivery, Event, Instance, JsonObject, idempotency_key
 from waystation_domain.operations import from_json
@@ -64,6 +65,8 @@ class DeliveryCall:
     suspect: bool = False
     conflicts: int = 0
     base_version: int = 0
+    trace: TraceContext | None = None
+    """The span of the call, while calls are traced."""
     running: endpoints.EndpointCall | None = None
     finished: asyncio.Event | None = None
     """Set at its outcome, if somebody waits for that."""

@@ -30,8 +30,10 @@ from waystation_core.store.fitness import UnfitDatabase
 from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
+from waystation_core.tracing.exporter import TraceExport
 from waystation_domain.pools import PoolRefused
 from waystation_router.app import Router
+from waystation_router.attempt_spans import attempt_spans
 from waystation_router.settings import RouterSettings
 
 log = structlog.get_logger(__name__)
@@ -52,6 +54,7 @@ async def serve(settings: RouterSettings) -> None:
 
 async def _serve(settings: RouterSettings) -> None:
     stopping = process.stop_signals(settings.stop_grace_seconds)
+    traces = TraceExport.of(os.environ, "waystation-router")
     url = settings.database_url.get_secret_value()
     pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
     server = RpcServer(
@@ -68,6 +71,8 @@ async def _serve(settings: RouterSettings) -> None:
     await server.start()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(server.stop, 1.0)
+        if traces is not None:
+            stack.callback(traces.close)
         log.info("listening", address=server.address)
         await process.require_fit(_parts(dict(settings)), stopping)
         if not await wait_for_store(
@@ -92,6 +97,7 @@ async def _serve(settings: RouterSettings) -> None:
             registry_store=failpoints.registry_store(PostgresRegistryStore(pool)),
             broker=broker,
             failpoints=failpoints.plan,
+            spans=attempt_spans(traces),
         )
         read_pools(router.meters, [pool])
         read_certificates(router.meters, server.credentials)

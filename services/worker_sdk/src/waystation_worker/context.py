@@ -118,6 +118,12 @@ class TaskContext(Reply):
         return self._request.completion_token
 
     @property
+    def traceparent(self) -> str:
+        """The span to which this call belongs, as a W3C traceparent; empty outside of traces. With
+        OpenTelemetry (`waystation-worker[traces]`) the current span is below it already."""
+        return self._request.traceparent or self._request.event.metadata.get("traceparent", "")
+
+    @property
     def deadline(self) -> datetime | None:
         """When this attempt times out, by the router's clock, in UTC."""
         return time_of(self._request, "deadline")

@@ -10,6 +10,7 @@ With the logger `waystation_worker` at DEBUG every failure is whole, and nothing
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import sysconfig
 import time
@@ -42,6 +43,8 @@ _LIBRARIES = tuple(
     }
 )
 _INSTALLED = ("/site-packages/", "/dist-packages/")
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 _Place = tuple[str, int, str]
 """File, line and function."""
@@ -102,10 +105,14 @@ class FailureLog:
 
 def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
     """The name of a call in the log."""
-    return (
+    name = (
         f"task={request.task_id} attempt={request.attempt} "
         f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
     )
+    traceparent = request.traceparent or request.event.metadata.get("traceparent", "")
+    if _TRACEPARENT.match(traceparent):
+        name += f" trace_id={traceparent[3:35]} span_id={traceparent[36:52]}"
+    return name
 
 
 def _write_whole(line: str, error: BaseException, own: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from waystation_worker.arguments import whole
 from waystation_worker.errors import WaystationError
 from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.times import MILLISECOND, Span, span
+from waystation_worker.tracing import with_current_trace
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
 
@@ -47,7 +48,7 @@ class NewWorkflow:
             workflow_instance_id=self.workflow_instance_id or "",
             correlation_id=self.correlation_id,
             priority=self.priority,
-            metadata=self.metadata,
+            metadata=with_current_trace(self.metadata),
             request_id=request_id_of(self.request_id),
         )
         if self.data is not None:

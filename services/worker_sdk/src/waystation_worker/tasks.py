@@ -12,6 +12,7 @@ from typing import Any
 from waystation.v1 import handler_pb2, operation_pb2
 from waystation_worker.arguments import flag, number, whole
 from waystation_worker.times import DAY, MILLISECOND, Span, span
+from waystation_worker.tracing import traced
 from waystation_worker.values import parse_pointer
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,200}\Z")
@@ -146,7 +147,8 @@ def make_task(
     )
     if backoff is not None:
         backoff._write(spec)
-    return HostedTask(task_id, function, _is_async(function), limit.total_seconds(), spec)
+    is_async = _is_async(function)
+    return HostedTask(task_id, traced(function, is_async), is_async, limit.total_seconds(), spec)
 
 
 def check_name(value: str, where: str) -> None:

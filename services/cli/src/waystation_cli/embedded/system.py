@@ -31,7 +31,9 @@ from waystation_core.store.migration import migrate
 from waystation_core.store.namespaces import PostgresNamespaceStore
 from waystation_core.store.queries import PostgresQueryStore
 from waystation_core.store.registry import PostgresRegistryStore
+from waystation_core.tracing.exporter import TraceExport
 from waystation_router.app import Router
+from waystation_router.attempt_spans import AttemptSpans, attempt_spans
 from waystation_router.settings import RouterSettings
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,11 @@ def run_system(
             "WAYSTATION_ROUTER_POOL: `waystation dev` has only the pool `default`. Unset it and "
             "WAYSTATION_ROUTER_BINDINGS."
         )
+    traces = None
+    try:
+        traces = TraceExport.of(environment, "waystation-dev")
+    except BadSettings as error:
+        faults.extend(error.faults)
     if faults or api_settings is None or router_settings is None:
         # Both read some of the same; each fault is told once.
         raise BadSettings(list(dict.fromkeys(faults)))
@@ -76,7 +83,7 @@ def run_system(
     failpoints = Failpoints.of(environment)
     uvloop.run(
         process.until_death(
-            _serve(api_settings, router_settings, postgres, on_ready, failpoints, observer)
+            _serve(api_settings, router_settings, postgres, on_ready, failpoints, observer, traces)
         )
     )
 
@@ -110,6 +117,7 @@ async def _serve(
     on_ready: Callable[[str], None],
     failpoints: Failpoints,
     observer: DevLog | None,
+    traces: TraceExport | None,
 ) -> None:
     stopping = process.stop_signals(api_settings.stop_grace_seconds)
     migrated = await migrate(postgres.url)
@@ -119,9 +127,18 @@ async def _serve(
         # A pool and a broker each, as two processes would have: neither starves the other.
         hub = Hub()
         meters = Meters()
+        if traces is not None:
+            stack.callback(traces.close)
         stack.callback(serve_metrics(api_settings, meters))
         router = await _router(
-            stack, router_settings, postgres.url, hub, failpoints, observer, meters
+            stack,
+            router_settings,
+            postgres.url,
+            hub,
+            failpoints,
+            observer,
+            meters,
+            attempt_spans(traces),
         )
         api = await _api(stack, api_settings, postgres.url, hub, failpoints, observer, meters)
         await api.start()
@@ -145,6 +162,7 @@ async def _router(
     failpoints: Failpoints,
     observer: DevLog | None,
     meters: Meters,
+    spans: AttemptSpans,
 ) -> Router:
     pool = open_pool(url, size=settings.router_database_connections, name="waystation-router")
     await pool.open()
@@ -160,6 +178,7 @@ async def _router(
         failpoints=failpoints.plan,
         observer=observer,
         meters=meters,
+        spans=spans,
     )
 
 

@@ -1,0 +1,1 @@
+"""Traces: who called whom, by W3C trace contexts, sent to a collector by OpenTelemetry's protocol."""

@@ -1,0 +1,88 @@
+"""Traces through OpenTelemetry: what a task does is a span below the router's, and a start carries the caller's.
+
+OpenTelemetry's API is an extra (`waystation-worker[traces]`). Without it nothing here costs anything, and the contexts
+that come with events are still handed on. Which spans are recorded, and where they go, the program says, with
+OpenTelemetry's SDK; without that they are made for nothing, and only hand the context on to what the task calls.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+try:
+    from opentelemetry import trace
+    from opentelemetry.context import Context
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ImportError:
+    INSTALLED = False
+else:
+    INSTALLED = True
+    _propagator = TraceContextTextMapPropagator()
+
+_MAX_ENTRIES, _MAX_BYTES = 32, 4096
+"""Of the metadata of a start."""
+
+
+def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], Any]:
+    """The function of a task with a span around each call."""
+    if not INSTALLED:
+        return function
+    call: Callable[[Any], Any]
+    if is_async:
+
+        @functools.wraps(function)
+        async def call(context: Any) -> object:
+            with _span(context):
+                return await function(context)
+
+    else:
+
+        @functools.wraps(function)
+        def call(context: Any) -> object:
+            with _span(context):
+                return function(context)
+
+    return call
+
+
+def with_current_trace(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """The metadata of a start, with the span in which it is made, if there is one and it says nothing of its own."""
+    if not INSTALLED or (metadata and "traceparent" in metadata):
+        return metadata
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    whole = {**(metadata or {}), **carrier}
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in whole.items())
+    if not carrier or len(whole) > _MAX_ENTRIES or size > _MAX_BYTES:
+        # No start is refused because it is traced.
+        return metadata
+    return whole
+
+
+@contextmanager
+def _span(context: Any) -> Iterator[None]:
+    """`context` is the TaskContext of the call."""
+    metadata = context.event.metadata
+    carrier = {"traceparent": context.traceparent, "tracestate": metadata.get("tracestate", "")}
+    # What a failure says goes to the log, and to nobody else: it may have the workflow's data.
+    with trace.get_tracer("waystation_worker").start_as_current_span(
+        context.task_id,
+        _propagator.extract(carrier, Context()),
+        trace.SpanKind.SERVER,
+        attributes={
+            "waystation.workflow_instance_id": context.workflow_instance_id,
+            "waystation.task_id": context.task_id,
+            "waystation.attempt": context.attempt,
+        },
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(trace.StatusCode.ERROR)
+            raise
