@@ -21,7 +21,7 @@ from waystation_worker.arguments import whole
 from waystation_worker.errors import WaystationError
 from waystation_worker.messages import message_of, request_id_of
 from waystation_worker.times import MILLISECOND, Span, span
-from waystation_worker.tracing import with_current_trace
+from waystation_worker.tracing import add_current_trace
 from waystation_worker.values import Model, write_struct
 from waystation_worker.workflows import Workflow
 
@@ -48,9 +48,10 @@ class NewWorkflow:
             workflow_instance_id=self.workflow_instance_id or "",
             correlation_id=self.correlation_id,
             priority=self.priority,
-            metadata=with_current_trace(self.metadata),
+            metadata=self.metadata,
             request_id=request_id_of(self.request_id),
         )
+        add_current_trace(request.metadata)
         if self.data is not None:
             write_struct(self.data, request.data, "data")
         if self.payload is not None:

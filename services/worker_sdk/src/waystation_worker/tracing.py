@@ -8,7 +8,7 @@ OpenTelemetry's SDK; without that they are made for nothing, and only hand the c
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,18 +48,17 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
     return call
 
 
-def with_current_trace(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
-    """The metadata of a start, with the span in which it is made, if there is one and it says nothing of its own."""
-    if not INSTALLED or (metadata and "traceparent" in metadata):
-        return metadata
+def add_current_trace(metadata: MutableMapping[str, str]) -> None:
+    """Adds the span in which a start is made to the start's metadata, if there is one and it says nothing of its own."""
+    if not INSTALLED or "traceparent" in metadata:
+        return
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
-    whole = {**(metadata or {}), **carrier}
+    whole = {**metadata, **carrier}
     size = sum(len(key.encode()) + len(value.encode()) for key, value in whole.items())
-    if not carrier or len(whole) > _MAX_ENTRIES or size > _MAX_BYTES:
-        # No start is refused because it is traced.
-        return metadata
-    return whole
+    # No start is refused because it is traced.
+    if len(whole) <= _MAX_ENTRIES and size <= _MAX_BYTES:
+        metadata.update(carrier)
 
 
 @contextmanager
