@@ -45,8 +45,8 @@ check: setup ## Static checks: style, types, import rules, contract, generated c
 	@scripts/check-tracked
 	@echo "check: all good"
 
-.PHONY: rabbitmq node protoc prometheus
-rabbitmq node protoc prometheus:
+.PHONY: rabbitmq node protoc prometheus pgbouncer
+rabbitmq node protoc prometheus pgbouncer:
 	@scripts/install-packages $@
 
 # Processes, each with servers of its own.
@@ -54,7 +54,7 @@ rabbitmq node protoc prometheus:
 WORKERS ?= $(shell expr $$(nproc) + 2)
 MOST_WORKERS ?= 4
 .PHONY: test
-test: setup rabbitmq node prometheus ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process
+test: setup rabbitmq node prometheus pgbouncer ## Every test, on private RabbitMQ and Postgres servers; WORKERS=0 runs it in one process
 	$(bin)/pytest --numprocesses $(WORKERS) --maxprocesses $(MOST_WORKERS) --dist loadfile \
 		--no-loadscope-reorder $(PYTEST_ARGS)
 

@@ -365,6 +365,16 @@ MUTANTS = (
         killers=("tests/broker/test_fitness.py::test_only_what_is_known_to_be_too_old_is",),
     ),
     Mutant(
+        "a_pooler_may_share_connections",
+        "A pooler that gives each transaction another connection is refused",
+        "core/store/fitness.py",
+        (("if not lost and _share(work, questions):", "if False:"),),
+        killers=(
+            "tests/store/test_fitness.py::"
+            "test_pgbouncer_is_refused_where_it_takes_from_connections_what_they_need",
+        ),
+    ),
+    Mutant(
         "wrong_settings_hide_the_parts",
         "What is wrong with settings, database and broker is told at once",
         "core/rpc/settings.py",

@@ -101,4 +101,4 @@ def test_make_help_lists_every_command_a_person_may_type() -> None:
         word for line in re.findall(r"^\.PHONY: (.*)$", makefile, re.M) for word in line.split()
     }
     assert {"setup", "check", "test", "gen"} <= named
-    assert phony - named <= {"rabbitmq", "node", "protoc", "prometheus"}
+    assert phony - named <= {"rabbitmq", "node", "protoc", "prometheus", "pgbouncer"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 import psycopg
 import pytest
 
+from localservers.pgbouncer import PgBouncer
 from localservers.postgres import PostgresServer
-from waystation_core.store.fitness import UnfitDatabase, require_fit
+from waystation_core.store.connections import HOT_SESSION, QUESTION_SESSION
+from waystation_core.store.fitness import UnfitDatabase, database_faults, require_fit
 from waystation_core.store.migration import migrate
 
 
@@ -46,17 +49,47 @@ async def test_another_encoding_is_refused_before_anything_is_written(
         assert tables.fetchone() == (0,)
 
 
-async def test_a_pooler_that_drops_settings_of_connections_is_refused(
-    durable: PostgresServer, monkeypatch: pytest.MonkeyPatch
+DROPPING = {"ignore_startup_parameters": "options"}
+
+
+ALL = {**HOT_SESSION, **QUESTION_SESSION}
+
+
+@pytest.mark.parametrize(
+    ("pool_mode", "settings", "of_database", "fault"),
+    [
+        ("session", {}, {}, r"refuses settings of connections"),
+        ("transaction", {}, {}, r"refuses settings of connections"),
+        ("transaction", DROPPING, {}, r"drops settings .*enable_hashjoin.*statement_timeout"),
+        # Those of the work are not those of questions.
+        ("session", DROPPING, HOT_SESSION, r"drops settings .*\(enable_bitmapscan\)"),
+        ("transaction", DROPPING, ALL, r"gives each transaction another connection"),
+        ("session", DROPPING, ALL, None),
+    ],
+)
+async def test_pgbouncer_is_refused_where_it_takes_from_connections_what_they_need(
+    durable: PostgresServer,
+    pool_mode: str,
+    settings: Mapping[str, str],
+    of_database: Mapping[str, str],
+    fault: str | None,
 ) -> None:
-    """As PgBouncer does with `ignore_startup_parameters = options`."""
-    connect = psycopg.connect
-    monkeypatch.setattr(
-        psycopg, "connect", lambda url, **how: connect(url, **{**how, "options": ""})
-    )
-    with pytest.raises(UnfitDatabase, match=r"enable_hashjoin.*statement_timeout.*itself") as unfit:
-        await require_fit(durable.fresh_database(), connections=8)
-    assert len(unfit.value.faults) == 1
+    database = durable.fresh_database()
+    with psycopg.connect(database, autocommit=True) as connection:
+        for name, value in of_database.items():
+            place = database.rpartition("/")[2]
+            connection.execute(f"ALTER DATABASE {place} SET {name} = '{value}'")
+    with PgBouncer(durable, pool_mode=pool_mode, settings=settings) as pgbouncer:
+        url = pgbouncer.dsn(database)
+        faults = await database_faults(url, connections=8, lasting=True)
+        if fault is None:
+            assert faults == []
+            return
+        (said,) = faults
+        assert re.search(rf"PgBouncer, {fault}.*: let WAYSTATION_DATABASE_URL lead to Post", said)
+        # Also by those that start before PgBouncer, and ask again.
+        with pytest.raises(UnfitDatabase, match=re.escape(said)):
+            await require_fit(url, connections=8)
 
 
 async def test_all_faults_are_reported_at_once(durable: PostgresServer) -> None:

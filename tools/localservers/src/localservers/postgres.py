@@ -120,6 +120,11 @@ class PostgresServer:
         self.stop()
 
     @property
+    def user(self) -> str | None:
+        """The account that runs it; None: the caller's own."""
+        return self._user
+
+    @property
     def pid(self) -> int:
         """The postmaster's process id. Raises RuntimeError while it is stopped."""
         if self._process is None:

@@ -54,7 +54,8 @@ HOT_SESSION = {
 
 # A question is answered from an index, in its order, and in portions. Without statistics (after a restore, in
 # the first minute of a flood) the planner would read and sort everything instead.
-_QUESTION_SESSION = {**_SESSION, "enable_seqscan": "off", "enable_bitmapscan": "off"}
+QUESTION_SESSION = {**_SESSION, "enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""Settings of each connection for questions."""
 
 
 def options_of(settings: Mapping[str, str]) -> str:
@@ -125,7 +126,7 @@ def open_connections(url: str, *, size: int, name: str) -> Connections:
             url,
             size - hot,
             f"{name}-questions",
-            _QUESTION_SESSION,
+            QUESTION_SESSION,
             _configure_for_questions,
             check=AsyncConnectionPool.check_connection,
         ),
