@@ -14,7 +14,7 @@ from typing import Any
 from bench import cases, report
 from bench.cases import Case
 from bench.profile import Profile
-from bench.system import Embedded, Secured, System, load_client, run_load
+from bench.system import Embedded, Secured, System, Traced, load_client, run_load
 
 WARM_UP_SECONDS = 3.0
 
@@ -33,7 +33,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--transport", choices=("stream", "unary"), action="append", default=[])
     parser.add_argument(
-        "--engine", choices=("parts", "secured", "embedded"), action="append", default=[]
+        "--engine", choices=("parts", "secured", "traced", "embedded"), action="append", default=[]
     )
     parser.add_argument(
         "--routers", type=int, action="append", default=[], help="of the engine in parts"
@@ -109,7 +109,7 @@ def _system(case: Case, folder: Path, profile: bool) -> System | Embedded:
     folder.mkdir(parents=True, exist_ok=True)
     if case.engine == "embedded":
         return Embedded(folder, profile=profile)
-    kind = Secured if case.engine == "secured" else System
+    kind = {"secured": Secured, "traced": Traced}.get(case.engine, System)
     return kind(folder, routers=case.routers, profile=profile)
 
 

@@ -31,7 +31,7 @@ class Case:
     """`stream`: by the SDK's client. `unary`: a RunWorkflow call for each workflow."""
     engine: str = "parts"
     """`parts`: API and routers are processes, with RabbitMQ. `secured`: the same with TLS, keys and signed calls.
-    `embedded`: `waystation dev`."""
+    `traced`: parts, with spans of one workflow in a hundred. `embedded`: `waystation dev`."""
     routers: int = 1
 
     @property

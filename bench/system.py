@@ -1,5 +1,5 @@
 """The systems under load, each with a durable Postgres and a handler process: the parts as processes with their own
-RabbitMQ, in plain text or secured, or `waystation dev`."""
+RabbitMQ, in plain text, secured or traced, or `waystation dev`."""
 
 import contextlib
 import json
@@ -140,6 +140,22 @@ class System(_Waystation):
             del self.groups[name]
         for name, pid in found:
             self.groups.setdefault(f"postgres/{name}", []).append(pid)
+
+
+class Traced(System):
+    """The parts, where the router sends spans to a collector: those of one workflow in a hundred."""
+
+    def _start(self) -> None:
+        port = free_port()
+        self._child("collector", [sys.executable, "-m", "bench.collector", str(port)])
+        self._of_part = {
+            "router": {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG": "0.01",
+            }
+        }
+        super()._start()
 
 
 class Secured(System):

@@ -35,6 +35,8 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
 
         @functools.wraps(function)
         async def call(context: Any) -> object:
+            if _in_no_trace(context):
+                return await function(context)
             with _span(context):
                 return await function(context)
 
@@ -42,6 +44,8 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
 
         @functools.wraps(function)
         def call(context: Any) -> object:
+            if _in_no_trace(context):
+                return function(context)
             with _span(context):
                 return function(context)
 
@@ -50,7 +54,7 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
 
 def add_current_trace(metadata: MutableMapping[str, str]) -> None:
     """Adds the span in which a start is made to the start's metadata, if there is one and it says nothing of its own."""
-    if not INSTALLED or "traceparent" in metadata:
+    if not INSTALLED or "traceparent" in metadata or trace.get_current_span() is trace.INVALID_SPAN:
         return
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
@@ -59,6 +63,13 @@ def add_current_trace(metadata: MutableMapping[str, str]) -> None:
     # No start is refused because it is traced.
     if len(whole) <= _MAX_ENTRIES and size <= _MAX_BYTES:
         metadata.update(carrier)
+
+
+def _in_no_trace(context: Any) -> bool:
+    """Whether nobody would see a span: the call belongs to no trace, and this program sends none."""
+    return not context.traceparent and isinstance(
+        trace.get_tracer_provider(), trace.ProxyTracerProvider
+    )
 
 
 @contextmanager
