@@ -245,10 +245,10 @@ MUTANTS = (
         (
             ("        if call.task.history_entries:\n", "        if True:\n"),
             (
-                "        else:\n            self._try_to_send(handling, call, places, history)\n",
+                "        else:\n            self._try_to_send(handling, call, place, history)\n",
                 "        else:\n"
                 "            async with self._store.locked(key=handling.state.instance.key):\n"
-                "                self._try_to_send(handling, call, places, history)\n"
+                "                self._try_to_send(handling, call, place, history)\n"
                 "                if call.running is not None:\n"
                 "                    await call.running.outcome\n",
             ),

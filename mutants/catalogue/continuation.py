@@ -112,7 +112,7 @@ MUTANTS = (
         "a_task_without_a_place_has_one",
         "A router without a place for a task leaves its events to others",
         "router/app.py",
-        (("self._calls.free(task) > 0", "True"),),
+        (("self._calls.places.free(task) > 0", "True"),),
         killers=(f"{_TESTS}test_what_has_no_place_here_is_announced_to_the_other_routers",),
     ),
     Mutant(

@@ -237,7 +237,7 @@ MUTANTS = (
     Mutant(
         "no_share_of_max_in_flight",
         "A task has at most max_in_flight calls over all routers",
-        "router/calls.py",
+        "router/places.py",
         (
             (
                 "        may_start = places.taken < self._places_for(call.task, workflow_type)\n",

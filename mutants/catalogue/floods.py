@@ -38,7 +38,7 @@ MUTANTS = (
     Mutant(
         "a_flood_takes_all_places",
         "A type that floods leaves places of a task to others",
-        "router/calls.py",
+        "router/places.py",
         (("            return share - share // KEPT_FREE\n", "            return share\n"),),
         killers=(f"{_TESTS}test_a_flood_leaves_places_to_others",),
     ),
@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         "each_that_is_not_called_calls_the_next_one",
         "However many deliveries of an ended instance wait for a place, none gives it back twice",
-        "router/calls.py",
+        "router/places.py",
         (("        if namespace.being_filled:\n", "        if False:\n"),),
         killers=(
             f"{_TESTS}"

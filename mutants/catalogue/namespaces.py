@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "max_in_flight_of_a_namespace_is_not_kept",
         "A namespace has at most max_in_flight calls over all routers",
-        "router/calls.py",
+        "router/places.py",
         (
             (
                 "        if not may_start or namespace.taken >= self._most_of(namespace.name):\n",

@@ -240,4 +240,4 @@ async def test_a_namespace_has_so_many_calls_at_once_and_no_more(database_url: s
 
 
 async def _has_work(system: InProcess) -> bool:
-    return len(system.router._calls.waiting()) == 4
+    return len(system.router._calls.places.waiting()) == 4

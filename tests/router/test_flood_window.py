@@ -18,10 +18,11 @@ from waystation_domain.commit import EventFacts
 from waystation_domain.model import Event, Status
 from waystation_domain.pools import Pool
 from waystation_router.attempt_spans import NoSpans
-from waystation_router.calls import KEPT_FREE, Calls
+from waystation_router.calls import Calls
 from waystation_router.flood_line import FloodLine
 from waystation_router.flood_window import COUNTS_SECONDS, SMALLEST, FloodWindow
 from waystation_router.ledger import DeliveryCall, Handling, Ledger
+from waystation_router.places import KEPT_FREE
 from waystation_router.pools import PoolsSeen
 
 MANY = int(2 * UNNOTICED)
@@ -296,6 +297,6 @@ async def test_however_many_wait_for_a_place_of_an_instance_that_ended_nothing_i
     (state,) = {handling.state for handling in places.ledger.handlings.values()}
     state.instance = replace(state.instance, status=Status.CANCELLED)
     assert await places.end(0) == 0
-    assert (places.calls.in_flight, places.calls.free(places.task)) == (0, 1)
+    assert (places.calls.places.taken, places.calls.places.free(places.task)) == (0, 1)
     outcomes = [handling.calls[places.task.task_id] for handling in state.handlings]
     assert all(call.row is not None and call.result is None for call in outcomes)

@@ -109,7 +109,7 @@ async def test_an_answer_from_the_year_10000_fails_its_attempt_permanently(field
         Endpoints(_answer(event)), TaskSpec("score", "claims", ("asked",), ("claim",))
     )
     assert (_error(call).reason, _error(call).permanent) == ("RESPONSE_INVALID", True)
-    assert calls.in_flight == 0
+    assert calls.places.taken == 0
 
 
 async def test_an_outcome_that_cannot_be_understood_is_a_failed_attempt_and_frees_its_place() -> (
@@ -121,7 +121,7 @@ async def test_an_outcome_that_cannot_be_understood_is_a_failed_attempt_and_free
     assert (_error(first).reason, _error(first).permanent) == ("INTERNAL", False)
     assert second.result is not None
     assert not isinstance(second.result.outcome, AttemptError)
-    assert calls.in_flight == 0
+    assert calls.places.taken == 0
 
 
 async def test_a_call_that_cannot_be_made_is_a_failed_attempt_and_frees_its_place() -> None:
@@ -132,7 +132,7 @@ async def test_a_call_that_cannot_be_made_is_a_failed_attempt_and_frees_its_plac
     assert _error(first).reason == "INTERNAL"
     assert "fault of ours" not in _error(first).message
     assert second.result is not None
-    assert calls.in_flight == 0
+    assert calls.places.taken == 0
 
 
 async def test_a_call_that_somebody_cancelled_from_outside_is_taken_off() -> None:
@@ -140,7 +140,7 @@ async def test_a_call_that_somebody_cancelled_from_outside_is_taken_off() -> Non
         Endpoints(None), TaskSpec("score", "claims", ("asked",), ("claim",))
     )
     assert call.row is not None
-    assert calls.in_flight == 0
+    assert calls.places.taken == 0
 
 
 async def test_a_history_that_cannot_be_read_is_a_failed_attempt() -> None:
@@ -153,4 +153,4 @@ async def test_a_history_that_cannot_be_read_is_a_failed_attempt() -> None:
     spec = TaskSpec("score", "claims", ("asked",), ("claim",), history_entries=5)
     (call,), calls = await _called(Endpoints(), spec, store=Store())
     assert _error(call).reason == "INTERNAL"
-    assert calls.in_flight == 0
+    assert calls.places.taken == 0

@@ -169,9 +169,9 @@ class Router:
             admit=lambda handling: admission.admit(handling, suspect=False),
             unacknowledged=lambda: self._intake.unacknowledged,
             buffered=lambda: self._intake.buffered,
-            calls_in_flight=lambda: self._calls.in_flight,
+            calls_in_flight=lambda: self._calls.places.taken,
             has_places=lambda event_type, instance: all(
-                self._calls.free(task) > 0
+                self._calls.places.free(task) > 0
                 for task in self._registries.of(instance.namespace).resolve(
                     event_type, instance.workflow_type
                 )
@@ -337,7 +337,7 @@ class Router:
 
     def _report(self) -> RouterReport:
         return RouterReport(
-            calls_in_flight=self._calls.in_flight,
+            calls_in_flight=self._calls.places.taken,
             results_committed=self._committer.results_committed,
             events_announced=self._relay.events_announced,
             events_continued=self._continuation.events,

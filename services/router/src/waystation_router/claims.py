@@ -77,14 +77,14 @@ class Claims:
         routers may take what it claims; and none while its commits are far behind."""
         if self._committer.behind > MOST_UNCOMMITTED:
             return []
-        return [task for task in self._live_tasks() if self._calls.free(task) > 0]
+        return [task for task in self._live_tasks() if self._calls.places.free(task) > 0]
 
     async def deliveries(self) -> bool:
         """Claims due deliveries of tasks that have a place and an endpoint."""
         tasks = self.callable_tasks()
         if not tasks:
             return False
-        limit = min(AT_ONCE, self._calls.room(tasks))
+        limit = min(AT_ONCE, self._calls.places.room(tasks))
         with self._claim():
             claimed = await self._claim_deliveries(limit, tasks, suspects=False)
             await self._take_in_hand(claimed)

@@ -25,10 +25,10 @@ def read_router(
     """Has the numbers of these parts read."""
 
     def in_flight() -> Iterator[Sample]:
-        yield from ((key, taken) for key, taken, _ in calls.of_tasks())
+        yield from ((key, taken) for key, taken, _ in calls.places.of_tasks())
 
     def waiting() -> Iterator[Sample]:
-        yield from ((key, number) for key, _, number in calls.of_tasks())
+        yield from ((key, number) for key, _, number in calls.places.of_tasks())
 
     def states() -> Iterator[Sample]:
         yield from ((state, 1.0) for state in endpoints.states())

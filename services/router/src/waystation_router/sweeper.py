@@ -213,10 +213,10 @@ class Sweeper:
             return False
         if not self._claims.callable_tasks():
             # More may be due than there are places: look again when the next one is free.
-            self._calls.place_freed.clear()
+            self._calls.places.freed.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DELIVERIES_EVERY):
-                    await self._calls.place_freed.wait()
+                    await self._calls.places.freed.wait()
                     await asyncio.sleep(GATHERED_FOR)
         return True
 
@@ -256,7 +256,7 @@ class Sweeper:
         ]
         crowded = len(holding) > self._prefetch // 2
         holding.sort(key=lambda handling: handling.messages[0].since)
-        waiting = {id(call): (handling, call) for handling, call in self._calls.waiting()}
+        waiting = {id(call): (handling, call) for handling, call in self._calls.places.waiting()}
         for at, handling in enumerate(holding):
             old = now - handling.messages[0].since >= ACK_HOLD
             if not old and not (crowded and at < len(holding) - self._prefetch // 2):
@@ -266,7 +266,7 @@ class Sweeper:
                     self._calls.park(*waiting[id(call)])
             handling.holds = True
             self._committer.submit(handling)
-        for handling, call in self._calls.waiting():
+        for handling, call in self._calls.places.waiting():
             if handling.event.expires_at is not None and not handling.facts.in_outbox:
                 # It was leased before it was queued, and a leased delivery does not expire.
                 self._calls.park(handling, call)
