@@ -7,10 +7,25 @@ from datetime import datetime
 
 from waystation_domain.model import JsonObject
 
+# The kinds: BlockerKind of the contract without its prefix.
+PENDING_EVENT = "PENDING_EVENT"
+RETRYING = "RETRYING"
+WAITING_FOR_INPUT = "WAITING_FOR_INPUT"
+DEAD_LETTER = "DEAD_LETTER"
+NO_LIVE_ENDPOINT = "NO_LIVE_ENDPOINT"
+IDLE = "IDLE"
+HELD = "HELD"
+IN_CALL = "IN_CALL"
+AT_CAPACITY = "AT_CAPACITY"
+NO_ROUTER = "NO_ROUTER"
+FAN_OUT = "FAN_OUT"
+PENDING_COMPLETION = "PENDING_COMPLETION"
+TIMER = "TIMER"
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """What it waits for, since when, and what helps; `kind` is a BlockerKind without its prefix."""
+    """What it waits for, since when, and what helps; `kind` is one of those above."""
 
     kind: str
     since: datetime | None

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from waystation_api.explanation.blocker import NO_ROUTER, Blocker
+from waystation_domain.model import Delivery, Event
 from waystation_domain.pools import Pool, caller_of, queue_of
+
+IS_ALIVE = (
+    "Its pool has a live router, which calls the task when it has free capacity. `waystation status` "
+    "shows the routers and their calls."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,24 @@ def of_event(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRoute
 def of_delivery(event_type: str, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:
     """The same for a stored delivery."""
     return _missing(caller_of(event_type, pools), since, pools)
+
+
+def blocker(event: Event, missing: NoRouter, delivery: Delivery | None = None) -> Blocker:
+    """The event, or this delivery of it, waits for such a router."""
+    for_task = f" for {delivery.task_id}" if delivery is not None else ""
+    return Blocker(
+        kind=NO_ROUTER,
+        since=missing.since,
+        message=f"`{event.event_type}`{for_task} waits: {missing.why}",
+        remedy=missing.remedy,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        task_id=delivery.task_id if delivery is not None else "",
+        attempts=delivery.attempts if delivery is not None else 0,
+        due_at=missing.due_at,
+        last_error=delivery.last_error if delivery is not None else None,
+        pool=missing.pool,
+    )
 
 
 def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | None:

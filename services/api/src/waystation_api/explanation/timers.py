@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from waystation_api.explanation.blocker import Blocker
+from waystation_api.explanation.blocker import FAN_OUT, PENDING_COMPLETION, TIMER, Blocker
 from waystation_api.explanation.routers import none_is_alive
 from waystation_core.ports.store import DeliveryFact, TimerFact
 from waystation_domain.model import Group, Instance
 from waystation_domain.pools import Pool
-
-FAN_OUT = "FAN_OUT"
-PENDING_COMPLETION = "PENDING_COMPLETION"
-TIMER = "TIMER"
 
 _NO_ROUTER = (
     "No router is running, so no timer fires: start one, `waystation-router`. `waystation status` shows "

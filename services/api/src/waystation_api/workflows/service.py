@@ -10,7 +10,8 @@ import grpc
 from waystation.v1 import blocker_pb2, workflow_service_pb2, workflow_service_pb2_grpc
 from waystation_api.explanation.blocker import Blocker
 from waystation_api.explanation.endpoints import Registered
-from waystation_api.explanation.explain import MAX_BLOCKERS, Facts, broker_trouble, explain
+from waystation_api.explanation.events import broker_trouble
+from waystation_api.explanation.explain import MAX_BLOCKERS, Facts, explain
 from waystation_api.handlers.tasks import task_ids
 from waystation_api.pages import MAX_PAGE_BYTES, Room
 from waystation_api.requests import (
