@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,6 @@ from waystation.v1 import (
     audit_service_pb2_grpc,
     dead_letter_service_pb2_grpc,
     delivery_completion_service_pb2_grpc,
-    handler_registry_service_pb2,
     handler_registry_service_pb2_grpc,
     namespace_service_pb2_grpc,
     system_service_pb2_grpc,
@@ -39,6 +38,7 @@ from waystation_api.dead_letters.portions import DeadLetterPortions
 from waystation_api.dead_letters.service import DeadLetterService
 from waystation_api.deliveries.completions import Completions
 from waystation_api.deliveries.service import DeliveryCompletionService
+from waystation_api.gate import Gate
 from waystation_api.handlers.registrations import Registrations
 from waystation_api.handlers.retirement import Retirement
 from waystation_api.handlers.service import HandlerRegistryService
@@ -62,7 +62,7 @@ from waystation_api.workflows.service import WorkflowService
 from waystation_api.workflows.starts import Starter
 from waystation_api.workflows.waiters import InstanceReader, Waiters
 from waystation_api.workflows.watches import Watches
-from waystation_core.background import BackgroundLoop, Contact, Retries, run_loop, through_outages
+from waystation_core.background import BackgroundLoop, Contact, run_loop, through_outages, turns
 from waystation_core.decisions import Decisions
 from waystation_core.identity.access import Denial
 from waystation_core.identity.namespaces import set_existing
@@ -89,11 +89,9 @@ from waystation_core.relay.ends_log import EndsLog
 from waystation_core.relay.relay import Relay
 from waystation_core.rpc.addresses import servers_of
 from waystation_core.rpc.certificates import CertificateWatch
-from waystation_core.rpc.errors import form_of
 from waystation_core.rpc.server import RpcServer, Service
 from waystation_core.store.connections import hot_share
 from waystation_domain.endpoints import Allowlist
-from waystation_domain.errors import StoreUnavailable, WaystationError
 from waystation_tls import ClientCredentials
 
 log = structlog.get_logger(__name__)
@@ -116,39 +114,6 @@ class Store:
     audit: AuditStore
     tokens: TokenStore
     namespaces: NamespaceStore
-
-
-class _Gate(grpc.aio.ServerInterceptor):
-    """Refuses calls until the store can be used, and tells the others which namespaces exist."""
-
-    def __init__(self, exists: Callable[[str], bool]) -> None:
-        self.is_open = False
-        self._exists = exists
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        set_existing(self._exists)
-        handler = await continuation(handler_call_details)
-        if (
-            self.is_open
-            or handler is None
-            or not handler_call_details.method.startswith("/waystation.")
-        ):
-            return handler
-        make, _ = form_of(handler)
-        return make(
-            self._refuse,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-
-    async def _refuse(self, request: object, context: object) -> None:
-        raise StoreUnavailable(
-            "The server is starting and waits for Postgres and its schema; retry in a moment."
-        )
 
 
 class ApiServer:
@@ -239,7 +204,7 @@ class ApiServer:
         )
         handlers = HandlerRegistryService(store.registry, self._registrations, self._retirement)
         self._refusals = Refusals(store.audit, time.monotonic)
-        self._gate = _Gate(self._registries.exists)
+        self._gate = Gate(self._registries.exists)
         self._rpc = RpcServer(
             [
                 _service(
@@ -337,7 +302,10 @@ class ApiServer:
         """Takes calls as soon as the store can be used; SERVING once the broker is there too."""
         await through_outages(self._registries.refresh, "start_postponed")
         self._gate.is_open = True
-        await through_outages(self._register_static, "start_postponed")
+        set_existing(self._registries.exists)
+        await through_outages(
+            lambda: self._registrations.register_static(self._static), "start_postponed"
+        )
         for name, work in (
             ("registry", self._registries.follow),
             ("probe", self._contact.watch),
@@ -354,9 +322,9 @@ class ApiServer:
             ("audit", FLUSH_SECONDS, self._refusals.turn),
             ("namespaces", TURN_SECONDS, self._limits.turn),
         ):
-            self._background.append(run_loop(name, self._every(name, seconds, turn)))
+            self._background.append(run_loop(name, turns(name, seconds, turn)))
         if self._gauges is not None:
-            gauges = self._every("metrics", SYSTEM_EVERY_SECONDS, self._gauges.turn)
+            gauges = turns("metrics", SYSTEM_EVERY_SECONDS, self._gauges.turn)
             self._background.append(run_loop("metrics", gauges))
         self._background.append(run_loop("become ready", self._become_ready, ends=True))
 
@@ -390,24 +358,6 @@ class ApiServer:
         self.ready.set()
         log.info("serving", address=self.address)
 
-    async def _register_static(self) -> None:
-        set_existing(self._registries.exists)
-        for request in self._static:
-            again = handler_registry_service_pb2.RegisterHandlerRequest()
-            again.CopyFrom(request)
-            try:
-                await self._registrations.register(again)
-            except StoreUnavailable:
-                # Not the registration's fault: all of them are tried again.
-                raise
-            except WaystationError as error:
-                log.error(
-                    "handler_not_registered",
-                    service=request.service_name,
-                    reason=error.reason,
-                    message=error.message,
-                )
-
     async def _report_health(self) -> None:
         """Serving means that a start would be written. Outages of the broker do not matter: what is accepted
         meanwhile is announced later."""
@@ -422,26 +372,6 @@ class ApiServer:
                     log.warning("not_serving", why=self._contact.trouble)
                 await self._rpc.set_serving(writes)
             await asyncio.sleep(_HEALTH_SECONDS)
-
-    def _every(
-        self, name: str, seconds: float, turn: Callable[[], Awaitable[None]]
-    ) -> Callable[[], Coroutine[Any, Any, None]]:
-        """A loop of such turns, which outages do not end."""
-        retries = Retries("background_work_postponed", work=name)
-
-        async def work() -> None:
-            while True:
-                try:
-                    await turn()
-                    retries.over()
-                except StoreUnavailable as error:
-                    retries.failed(error)
-                except Exception:
-                    # One fault must not end a periodic task.
-                    log.exception("background_work_failed", work=name)
-                await asyncio.sleep(seconds)
-
-        return work
 
 
 def _service(name: str, add: Callable[[Any, Any], None], servicer: object) -> Service:

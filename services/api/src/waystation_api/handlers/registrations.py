@@ -24,7 +24,12 @@ from waystation_core.registries import Registries
 from waystation_core.rpc.addresses import admitted_addresses
 from waystation_domain import limits, reserved, units
 from waystation_domain.endpoints import Allowlist
-from waystation_domain.errors import InvalidField, PayloadTooLarge
+from waystation_domain.errors import (
+    InvalidField,
+    PayloadTooLarge,
+    StoreUnavailable,
+    WaystationError,
+)
 from waystation_domain.task_spec import TaskKey, TaskSpec
 
 _pb = handler_registry_service_pb2
@@ -159,6 +164,24 @@ class Registrations:
             if task.catch_up and task.task_id in new_tasks:
                 caught_up += await catch_up(task, self._registry, self._decisions)
         return stored, caught_up
+
+    async def register_static(self, requests: Sequence[_pb.RegisterHandlerRequest]) -> None:
+        """Registers what the settings name. One that is refused is logged; an outage is raised as
+        StoreUnavailable, and then all of them may be registered again."""
+        for request in requests:
+            again = _pb.RegisterHandlerRequest()
+            again.CopyFrom(request)
+            try:
+                await self.register(again)
+            except StoreUnavailable:
+                raise
+            except WaystationError as error:
+                log.error(
+                    "handler_not_registered",
+                    service=request.service_name,
+                    reason=error.reason,
+                    message=error.message,
+                )
 
     async def unregister(self, namespace: str, handler_id: str) -> None:
         """Removes an endpoint, if it exists and is of a service that the caller may act for."""
