@@ -81,6 +81,7 @@ LONGEST_FILES = (
     "e2e/test_stopping.py",
     "e2e/test_failpoints.py",
     "e2e/test_lost_servers.py",
+    "e2e/test_failover.py",
     "docs/test_transcripts.py",
     "polyglot/test_without_sdk.py",
     "router/test_fault_table.py",

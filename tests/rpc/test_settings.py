@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from waystation_api.settings import ApiSettings, static_registrations
 from waystation_core.rpc import logs
-from waystation_core.rpc.settings import BadSettings, masked, read_settings, revealed
+from waystation_core.rpc.settings import BadSettings, read_settings, revealed
+from waystation_core.rpc.urls import BROKERS, DATABASES, check_url, place_of
 from waystation_router.settings import RouterSettings
 
 GOOD = {
@@ -95,13 +96,25 @@ def test_a_file_of_registrations_that_is_none_is_refused(tmp_path: Path, text: s
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("amqp://u:hunter2@mq:5672/v", "amqp://u@mq:5672/v"),
-        ("postgresql:///w", "postgresql:///w"),
-        ("amqp://u:hunter2@mq:port/", "an unreadable URL"),
+        ("amqp://u:hunter2@mq/v", "mq:5672/v"),
+        ("postgresql:///w", "the local socket:5432/w"),
+        ("postgresql://u:hunter2@a:1,b/w?target_session_attrs=read-write", "a:1,b:5432/w"),
+        ("postgresql://u:hunter2@a:port/w", "a:5432/w"),
     ],
 )
 def test_urls_are_shown_without_their_password(url: str, shown: str) -> None:
-    assert masked(url) == shown
+    assert place_of(url) == shown
+
+
+def test_only_a_database_may_have_several_hosts() -> None:
+    database = SecretStr("postgresql://u:p@a:5432,b:5433/w?target_session_attrs=read-write")
+    assert check_url(database, DATABASES) is database
+    for url, schemes in (
+        ("postgresql://u:p@a:5432,b:port/w", DATABASES),
+        ("amqp://u:p@a:5672,b:5673/", BROKERS),
+    ):
+        with pytest.raises(ValueError, match="its port must be a number"):
+            check_url(SecretStr(url), schemes)
 
 
 def test_logs_are_lines_of_json_or_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from support.databases import migrated_by_a_newer_release
 
 from localservers.postgres import PostgresServer
-from waystation_core.store.connections import sqlalchemy_url
-from waystation_core.store.migration import Migrated, alembic_config, migrate
+from waystation_core.store.migration import Migrated, alembic_config, migrate, sqlalchemy_engine
 from waystation_core.store.schema import (
     WrongSchema,
     check_schema,
@@ -51,14 +49,14 @@ def catalogue(url: str) -> list[list[tuple[object, ...]]]:
 
 
 def test_the_migrations_make_the_tables(each_database_url: str, each_empty_url: str) -> None:
-    engine = sqlalchemy.create_engine(sqlalchemy_url(each_empty_url))
+    engine = sqlalchemy_engine(each_empty_url)
     metadata.create_all(engine)
     engine.dispose()
     assert catalogue(each_database_url) == catalogue(each_empty_url)
 
 
 def test_alembic_finds_nothing_to_migrate(each_database_url: str) -> None:
-    engine = sqlalchemy.create_engine(sqlalchemy_url(each_database_url))
+    engine = sqlalchemy_engine(each_database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_server_default": True, "compare_type": True}

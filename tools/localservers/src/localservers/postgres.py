@@ -28,6 +28,8 @@ _SIGNALS: Mapping[StopMode, signal.Signals] = {
     "immediate": signal.SIGQUIT,
 }
 _ENDS_WITHIN_SECONDS = 10.0
+_NEW = ("--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C")
+_COPY = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 
 
 class PostgresMissing(RuntimeError):
@@ -73,12 +75,15 @@ class PostgresServer:
         port: int | None = None,
         durable: bool = False,
         settings: Mapping[str, str] | None = None,
+        standby_of: "PostgresServer | None" = None,
     ) -> None:
         """Starts it and returns when it takes connections.
 
         `binaries` defaults to the bundled Postgres 16. `folder` keeps the data between runs; None
         is a temporary one that `stop` removes. `durable=False` turns fsync off: that survives the
-        death of the process, not of the machine. Raises PostgresMissing, ProcessFailed.
+        death of the process, not of the machine. `standby_of`: a copy of that server, of the same
+        programs, which follows it under the name `standby` until it is promoted. Raises
+        PostgresMissing, ProcessFailed.
         """
         self._keep = folder is not None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="waystation-postgres-"))
@@ -95,6 +100,10 @@ class PostgresServer:
             **({} if durable else {"fsync": "off", "full_page_writes": "off"}),
             **(settings or {}),
         }
+        if standby_of is not None:
+            self._settings["primary_conninfo"] = (
+                f"host=127.0.0.1 port={standby_of.port} user=postgres application_name=standby"
+            )
         self._data = self.folder / "data"
         self._names = itertools.count(1)
         self._templates: dict[str, str] = {}
@@ -102,7 +111,7 @@ class PostgresServer:
         self._binaries = self._reachable(binaries or bundled_binaries())
         try:
             if not (self._data / "PG_VERSION").exists():
-                self._initdb()
+                self._make_data(standby_of)
             self.start()
         except BaseException:
             self.stop()
@@ -235,24 +244,26 @@ class PostgresServer:
             return False
         return True
 
-    def _initdb(self) -> None:
+    def _make_data(self, standby_of: "PostgresServer | None") -> None:
         if self._user is not None:
             shutil.chown(self.folder, self._user)
+        if standby_of is None:
+            self._run("initdb", "-U", "postgres", *_NEW)
+        else:
+            self._run("pg_basebackup", "--dbname", standby_of.dsn(), *_COPY)
+
+    def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            as_user(
-                self._user,
-                [
-                    *(self._binaries / "initdb", "-D", self._data, "-U", "postgres"),
-                    *("--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"),
-                ],
-            ),
+            as_user(self._user, [self._binaries / program, "-D", self._data, *arguments]),
             cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise ProcessFailed(f"initdb ended with {done.returncode}: {done.stderr}{done.stdout}")
+            raise ProcessFailed(
+                f"{program} ended with {done.returncode}: {done.stderr}{done.stdout}"
+            )
 
     def _reachable(self, binaries: Path) -> Path:
         """Programs that the server's user may run: copied, where they lie in a closed folder."""

@@ -16,6 +16,7 @@ from waystation_cli.failures import CommandFailed
 from waystation_cli.outcome import BAD_SETTINGS, INTERRUPTED
 from waystation_cli.output import AsJson
 from waystation_cli.render import documents, schema
+from waystation_core.rpc.urls import DATABASES, place_of
 
 if TYPE_CHECKING:
     from waystation_core.store.migration import Migrated
@@ -25,7 +26,7 @@ _PAUSE_SECONDS = 0.5
 
 def _require_postgres(value: str) -> str:
     # Not shown in the message: it may hold a password.
-    if urlsplit(value).scheme not in {"postgresql", "postgres"}:
+    if urlsplit(value).scheme not in DATABASES:
         raise typer.BadParameter("must look like postgresql://user:password@host:5432/database")
     return value
 
@@ -133,7 +134,7 @@ async def _migrate(
             ) from wrong
         if not told:
             told = True
-            print(f"Waiting for Postgres at {_place(database_url)}", file=sys.stderr)
+            print(f"Waiting for Postgres at {place_of(database_url)}", file=sys.stderr)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
@@ -162,7 +163,7 @@ def _refused(database_url: str, error: Exception) -> CommandFailed:
     return CommandFailed(
         code="FAILED_PRECONDITION",
         reason="NOT_MIGRATED",
-        message=f"Postgres at {_place(database_url)} refused a step of the migration: {_said(error)}",
+        message=f"Postgres at {place_of(database_url)} refused a step of the migration: {_said(error)}",
         hint="The schema is as it was; fix the problem and run the command again.",
     )
 
@@ -171,16 +172,6 @@ def _unreachable(database_url: str, error: Exception) -> CommandFailed:
     return CommandFailed(
         code="UNAVAILABLE",
         reason="STORE_UNAVAILABLE",
-        message=f"Postgres at {_place(database_url)} refused the connection or cannot be reached: {_said(error)}",
+        message=f"Postgres at {place_of(database_url)} refused the connection or cannot be reached: {_said(error)}",
         hint="Check --database-url or WAYSTATION_DATABASE_URL; --wait 1m waits for it.",
     )
-
-
-def _place(database_url: str) -> str:
-    """Where the database is, without user and password."""
-    parts = urlsplit(database_url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return f"{parts.hostname or 'the local socket'}:{port or 5432}{parts.path}"

@@ -12,12 +12,11 @@ import socket
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from waystation_core.rpc.urls import USUAL_PORTS, hosts_in
 from waystation_domain.endpoints import Address, Allowlist, check_endpoint
 
 MAX_ADDRESSES = 32
 RESOLVE_SECONDS = 5.0
-
-_USUAL_PORTS = {"postgresql": 5432, "postgres": 5432, "amqp": 5672, "amqps": 5671}
 
 
 async def admitted_addresses(host: str, port: int, allowlist: Allowlist) -> list[Address]:
@@ -50,16 +49,15 @@ def servers_of(*urls: str) -> tuple[tuple[str, int], ...]:
     found = []
     for url in urls:
         parts = urlsplit(url)
-        usual = _USUAL_PORTS.get(parts.scheme)
+        usual = USUAL_PORTS.get(parts.scheme)
         if usual is None:
             continue
-        # libpq accepts several hosts, also as parameters.
-        named = parts.netloc.rpartition("@")[2]
+        # libpq accepts hosts also as parameters.
         query = parse_qs(parts.query)
-        for host in [*named.split(","), *",".join(query.get("host", [])).split(",")]:
+        named = ",".join(query.get("host", [])).split(",")
+        for one in [*hosts_in(url), *(urlsplit(f"//{host}") for host in named)]:
             # An invalid port is refused when it is dialled.
             with contextlib.suppress(ValueError):
-                one = urlsplit(f"//{host}")
                 if one.hostname and not unquote(one.hostname).startswith("/"):
                     found.append((one.hostname, one.port or int(query.get("port", [usual])[0])))
     return tuple(found)

@@ -32,6 +32,7 @@ from waystation_core.identity.jwt_settings import (
 )
 from waystation_core.identity.keys_file import faults_of_keys
 from waystation_core.identity.signatures import faults_of_signing_key
+from waystation_core.rpc.urls import BROKERS, DATABASES, check_url
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.errors import InvalidField
 from waystation_domain.limits import MAX_EVENTS_PER_INSTANCE
@@ -245,12 +246,12 @@ class ServerSettings(Settings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
-        return check_url(value, ("postgresql", "postgres"))
+        return check_url(value, DATABASES)
 
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, value: SecretStr) -> SecretStr:
-        return check_url(value, ("amqp", "amqps", "memory"))
+        return check_url(value, BROKERS)
 
     @field_validator("handler_allowlist")
     @classmethod
@@ -338,35 +339,7 @@ def _nearly_known(kind: type[Settings], environ: Mapping[str, str]) -> list[str]
     return faults
 
 
-def check_url(value: SecretStr, schemes: Sequence[str]) -> SecretStr:
-    """For validators: a URL with one of these schemes. Raises ValueError without its text."""
-    url = value.get_secret_value()
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        scheme = ""
-    if scheme not in schemes or not url.lower().startswith(f"{scheme}://"):
-        raise ValueError(f"must begin with {' or '.join(f'{known}://' for known in schemes)}")
-    try:
-        _ = urlsplit(value.get_secret_value()).port
-    except ValueError:
-        raise ValueError("its port must be a number up to 65535") from None
-    return value
-
-
 def revealed(known: Mapping[str, Any], name: str) -> str:
     """The text of a secret; empty if it is not known."""
     secret = known.get(name)
     return secret.get_secret_value() if isinstance(secret, SecretStr) else ""
-
-
-def masked(url: str) -> str:
-    """A URL for logs: the place, without the password."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "an unreadable URL"
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{parts.scheme}://{user}{host}{port}{parts.path}"

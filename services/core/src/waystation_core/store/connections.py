@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 import psycopg
@@ -224,12 +223,6 @@ def _background(check: Coroutine[Any, Any, None]) -> None:
     task = job("check connections", check)
     _checks.add(task)
     task.add_done_callback(_checks.discard)
-
-
-def sqlalchemy_url(url: str) -> str:
-    """The same URL for SQLAlchemy, with the psycopg 3 driver."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg"))
 
 
 def json_text(value: Any) -> str:

@@ -17,7 +17,6 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from waystation_core.background import step
-from waystation_core.store.connections import sqlalchemy_url
 from waystation_core.store.fitness import require_fit
 from waystation_core.store.roles import RoleNames, grant
 from waystation_core.store.schema import check_schema, current_release, known_versions
@@ -43,6 +42,15 @@ def alembic_config() -> Config:
     return config
 
 
+def sqlalchemy_engine(url: str) -> sqlalchemy.Engine:
+    """Opens a connection each time; psycopg reads the URL, which for SQLAlchemy may not have several hosts."""
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url),
+        poolclass=sqlalchemy.NullPool,
+    )
+
+
 OnStep: TypeAlias = Callable[[int, int], None]
 """Gets how many steps are made, and of how many."""
 
@@ -58,7 +66,7 @@ class _Migration:
         self._stopped = False
 
     def run(self) -> Migrated:
-        engine = sqlalchemy.create_engine(sqlalchemy_url(self._url), poolclass=sqlalchemy.NullPool)
+        engine = sqlalchemy_engine(self._url)
         try:
             with engine.connect() as self._connection:
                 return self._upgrade(self._connection)
