@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -68,13 +69,13 @@ def test_a_signature_is_made_once_in_half_a_minute_for_each_service(tmp_path: Pa
     clock.now += 29
     assert token_of(made) is first
     # The oldest that is sent is still good for half a minute, also where the handler's clock is ahead by as much.
-    verified(first, "claims", frozenset({key(1).public}), clock.now + 30)
+    verified(first, "claims", "default", frozenset({key(1).public}), clock.now + 30)
     assert token_of(made, "orders") != first
     clock.now += 2
     assert token_of(made) != first
     # Set back: signatures of the future would be refused.
     clock.now -= 3600
-    verified(token_of(made), "claims", frozenset({key(1).public}), clock.now)
+    verified(token_of(made), "claims", "default", frozenset({key(1).public}), clock.now)
 
 
 def test_another_key_is_taken_into_use_and_one_that_cannot_be_used_is_not(
@@ -86,7 +87,7 @@ def test_another_key_is_taken_into_use_and_one_that_cannot_be_used_is_not(
 
     def signs(number: int) -> None:
         clock.now += signatures.LOOK_SECONDS
-        verified(token_of(made), "claims", frozenset({key(number).public}), clock.now)
+        verified(token_of(made), "claims", "default", frozenset({key(number).public}), clock.now)
 
     signs(1)
     write(path, 2)
@@ -131,7 +132,7 @@ def test_the_vectors_of_all_languages_are_made_by_the_code_of_routers() -> None:
 def test_the_sdk_judges_each_vector(vector: Vector) -> None:
     refused = contextlib.nullcontext() if vector.admitted else pytest.raises(NotIdentified)
     with refused:
-        verified(vector.token, vector.service, frozenset(vector.keys), vector.now)
+        verified(vector.token, vector.service, vector.namespace, frozenset(vector.keys), vector.now)
 
 
 @pytest.fixture
@@ -363,7 +364,7 @@ def test_a_removed_key_is_worth_nothing_at_once(tmp_path: Path) -> None:
     known.write_text(key(1).public)
     keys = IdentityKeys.of(None, {"WAYSTATION_IDENTITY_KEYS_FILE": str(known)})
     assert keys is not None
-    door = RouterIdentity(keys, "claims", clock=clock)
+    door = RouterIdentity(keys, "claims", "default", clock=clock)
     signed = [(METADATA_KEY, key(1).sign("claims", "default", clock.now))]
     door.check(signed)
     known.write_text(key(2).public)
@@ -374,6 +375,23 @@ def test_a_removed_key_is_worth_nothing_at_once(tmp_path: Path) -> None:
     known.write_text("half a ke")
     clock.now += router_identity.LOOK_SECONDS
     door.check([(METADATA_KEY, key(2).sign("claims", "default", clock.now))])
+
+
+def test_a_call_for_another_namespace_is_refused_also_before_the_service_knows_its_own() -> None:
+    """Somebody in another namespace may register a service of the same name at this one's address."""
+    door = RouterIdentity(IdentityKeys((key(1).public,)), "claims", "")
+
+    def signed(namespace: str) -> list[tuple[str, str]]:
+        return [(METADATA_KEY, key(1).sign("claims", namespace, time.time()))]
+
+    with pytest.raises(NotIdentified, match="has not registered yet"):
+        door.check(signed("acme"))
+    door.namespace = "acme"
+    door.check(signed("acme"))
+    with pytest.raises(
+        NotIdentified, match="for the namespace default, and this service is of acme"
+    ):
+        door.check(signed("default"))
 
 
 @pytest.mark.parametrize(

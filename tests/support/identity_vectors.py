@@ -32,6 +32,7 @@ class Vector:
     admitted: bool
     now: int = NOW
     service: str = SERVICE
+    namespace: str = "default"
     keys: tuple[str, ...] = (key(1).public, key(2).public)
 
 
@@ -50,7 +51,9 @@ def _vectors() -> Iterator[Vector]:
     header, claims, signature = good.split(".")
     yield Vector("a router's", good, admitted=True)
     yield Vector("by the second key", key(2).sign(SERVICE, "default", NOW), admitted=True)
-    yield Vector("of another namespace", key(1).sign(SERVICE, "acme", NOW), admitted=True)
+    acme = key(1).sign(SERVICE, "acme", NOW)
+    yield Vector("of another namespace", acme, admitted=False)
+    yield Vector("of this namespace", acme, admitted=True, namespace="acme")
     yield Vector("the last second", good, admitted=True, now=NOW + VALID + LEEWAY - 1)
     yield Vector("expired", good, admitted=False, now=NOW + VALID + LEEWAY + 1)
     yield Vector("a clock behind", good, admitted=True, now=NOW - LEEWAY + 1)
@@ -62,6 +65,7 @@ def _vectors() -> Iterator[Vector]:
     yield Vector("longer claims", _with(claims, good, exp=NOW + 9_999), admitted=False)
     yield Vector("no issuer of ours", _signed(_claims(iss="somebody")), admitted=False)
     yield Vector("without an end", _signed(_claims(exp=None)), admitted=False)
+    yield Vector("without a namespace", _signed(_claims(sub=None)), admitted=False)
     yield Vector("without a service", _signed(_claims(aud=None)), admitted=False)
     yield Vector(
         "an end that is no number", _signed(_claims(exp="1900000000 or later")), admitted=False

@@ -251,6 +251,21 @@ async def test_it_registers_renews_and_registers_again_when_forgotten(
     assert request.handler_id == "h-2"
 
 
+async def test_a_service_whose_token_ended_waits_for_another_one(
+    gate: Gate, waystation: FakeWaystation, caplog: pytest.LogCaptureFixture
+) -> None:
+    waystation.next("RenewHandler", Refusal("NOT_FOUND", "HANDLER_NOT_FOUND", handler_id="h-1"))
+    async with gate.service.serving(address=waystation.address, port=0, lease=1) as running:
+        await running.wait_registered()
+        waystation.next("RegisterHandler", Refusal("UNAUTHENTICATED", "UNAUTHENTICATED"))
+
+        async def registrations() -> int:
+            return len(waystation.requests("RegisterHandler"))
+
+        await eventually(registrations, until=lambda number: number == 3)
+    assert "UNAUTHENTICATED" in caplog.text
+
+
 async def test_it_says_which_of_its_tasks_are_retired(
     gate: Gate, waystation: FakeWaystation, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from waystation.v1 import handler_pb2 as waystation_dot_v1_dot_handler__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,waystation/v1/handler_registry_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwaystation/v1/handler.proto\"\xb9\x02\n\x16RegisterHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x17\n\x0fservice_version\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0c\n\x04port\x18\x05 \x01(\x05\x12-\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.waystation.v1.RegistrationKind\x12(\n\x05lease\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05tasks\x18\x08 \x03(\x0b\x32\x17.waystation.v1.TaskSpec\x12\x12\n\nrequest_id\x18\t \x01(\t\x12,\n\x08\x62\x65gan_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x17RegisterHandlerResponse\x12\'\n\x07handler\x18\x01 \x01(\x0b\x32\x16.waystation.v1.Handler\x12\x18\n\x10\x63\x61ught_up_events\x18\x02 \x01(\x05\"<\n\x13RenewHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nhandler_id\x18\x02 \x01(\t\"J\n\x14RenewHandlerResponse\x12\x32\n\x0flease_remaining\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"U\n\x18UnregisterHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nhandler_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19UnregisterHandlerResponse\"\\\n\x11RetireTaskRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"0\n\x12RetireTaskResponse\x12\x1a\n\x12retired_deliveries\x18\x01 \x01(\x05\"y\n\x13ListHandlersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x12\n\nwith_tasks\x18\x05 \x01(\x08\"Y\n\x14ListHandlersResponse\x12(\n\x08handlers\x18\x01 \x03(\x0b\x32\x16.waystation.v1.Handler\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfb\x03\n\x16HandlerRegistryService\x12`\n\x0fRegisterHandler\x12%.waystation.v1.RegisterHandlerRequest\x1a&.waystation.v1.RegisterHandlerResponse\x12\\\n\x0cRenewHandler\x12\".waystation.v1.RenewHandlerRequest\x1a#.waystation.v1.RenewHandlerResponse\"\x03\x90\x02\x02\x12k\n\x11UnregisterHandler\x12\'.waystation.v1.UnregisterHandlerRequest\x1a(.waystation.v1.UnregisterHandlerResponse\"\x03\x90\x02\x02\x12V\n\nRetireTask\x12 .waystation.v1.RetireTaskRequest\x1a!.waystation.v1.RetireTaskResponse\"\x03\x90\x02\x02\x12\\\n\x0cListHandlers\x12\".waystation.v1.ListHandlersRequest\x1a#.waystation.v1.ListHandlersResponse\"\x03\x90\x02\x01\x42\xa8\x01\n\x11\x64\x65v.waystation.v1B\x1bHandlerRegistryServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,waystation/v1/handler_registry_service.proto\x12\rwaystation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bwaystation/v1/handler.proto\"\xb9\x02\n\x16RegisterHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x17\n\x0fservice_version\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0c\n\x04port\x18\x05 \x01(\x05\x12-\n\x04kind\x18\x06 \x01(\x0e\x32\x1f.waystation.v1.RegistrationKind\x12(\n\x05lease\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05tasks\x18\x08 \x03(\x0b\x32\x17.waystation.v1.TaskSpec\x12\x12\n\nrequest_id\x18\t \x01(\t\x12,\n\x08\x62\x65gan_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\x17RegisterHandlerResponse\x12\'\n\x07handler\x18\x01 \x01(\x0b\x32\x16.waystation.v1.Handler\x12\x18\n\x10\x63\x61ught_up_events\x18\x02 \x01(\x05\x12\x11\n\tnamespace\x18\x03 \x01(\t\"<\n\x13RenewHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nhandler_id\x18\x02 \x01(\t\"J\n\x14RenewHandlerResponse\x12\x32\n\x0flease_remaining\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"U\n\x18UnregisterHandlerRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x12\n\nhandler_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19UnregisterHandlerResponse\"\\\n\x11RetireTaskRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"0\n\x12RetireTaskResponse\x12\x1a\n\x12retired_deliveries\x18\x01 \x01(\x05\"y\n\x13ListHandlersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x12\n\nwith_tasks\x18\x05 \x01(\x08\"Y\n\x14ListHandlersResponse\x12(\n\x08handlers\x18\x01 \x03(\x0b\x32\x16.waystation.v1.Handler\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfb\x03\n\x16HandlerRegistryService\x12`\n\x0fRegisterHandler\x12%.waystation.v1.RegisterHandlerRequest\x1a&.waystation.v1.RegisterHandlerResponse\x12\\\n\x0cRenewHandler\x12\".waystation.v1.RenewHandlerRequest\x1a#.waystation.v1.RenewHandlerResponse\"\x03\x90\x02\x02\x12k\n\x11UnregisterHandler\x12\'.waystation.v1.UnregisterHandlerRequest\x1a(.waystation.v1.UnregisterHandlerResponse\"\x03\x90\x02\x02\x12V\n\nRetireTask\x12 .waystation.v1.RetireTaskRequest\x1a!.waystation.v1.RetireTaskResponse\"\x03\x90\x02\x02\x12\\\n\x0cListHandlers\x12\".waystation.v1.ListHandlersRequest\x1a#.waystation.v1.ListHandlersResponse\"\x03\x90\x02\x01\x42\xa8\x01\n\x11\x64\x65v.waystation.v1B\x1bHandlerRegistryServiceProtoP\x01Z0waystation.dev/gen/go/waystation/v1;waystationv1\xa2\x02\x03WSN\xaa\x02\rWaystation.V1\xba\x02\nWaystation\xca\x02\rWaystation\\V1\xea\x02\x0eWaystation::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,23 +46,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERHANDLERREQUEST']._serialized_start=158
   _globals['_REGISTERHANDLERREQUEST']._serialized_end=471
   _globals['_REGISTERHANDLERRESPONSE']._serialized_start=473
-  _globals['_REGISTERHANDLERRESPONSE']._serialized_end=565
-  _globals['_RENEWHANDLERREQUEST']._serialized_start=567
-  _globals['_RENEWHANDLERREQUEST']._serialized_end=627
-  _globals['_RENEWHANDLERRESPONSE']._serialized_start=629
-  _globals['_RENEWHANDLERRESPONSE']._serialized_end=703
-  _globals['_UNREGISTERHANDLERREQUEST']._serialized_start=705
-  _globals['_UNREGISTERHANDLERREQUEST']._serialized_end=790
-  _globals['_UNREGISTERHANDLERRESPONSE']._serialized_start=792
-  _globals['_UNREGISTERHANDLERRESPONSE']._serialized_end=819
-  _globals['_RETIRETASKREQUEST']._serialized_start=821
-  _globals['_RETIRETASKREQUEST']._serialized_end=913
-  _globals['_RETIRETASKRESPONSE']._serialized_start=915
-  _globals['_RETIRETASKRESPONSE']._serialized_end=963
-  _globals['_LISTHANDLERSREQUEST']._serialized_start=965
-  _globals['_LISTHANDLERSREQUEST']._serialized_end=1086
-  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1088
-  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1177
-  _globals['_HANDLERREGISTRYSERVICE']._serialized_start=1180
-  _globals['_HANDLERREGISTRYSERVICE']._serialized_end=1687
+  _globals['_REGISTERHANDLERRESPONSE']._serialized_end=584
+  _globals['_RENEWHANDLERREQUEST']._serialized_start=586
+  _globals['_RENEWHANDLERREQUEST']._serialized_end=646
+  _globals['_RENEWHANDLERRESPONSE']._serialized_start=648
+  _globals['_RENEWHANDLERRESPONSE']._serialized_end=722
+  _globals['_UNREGISTERHANDLERREQUEST']._serialized_start=724
+  _globals['_UNREGISTERHANDLERREQUEST']._serialized_end=809
+  _globals['_UNREGISTERHANDLERRESPONSE']._serialized_start=811
+  _globals['_UNREGISTERHANDLERRESPONSE']._serialized_end=838
+  _globals['_RETIRETASKREQUEST']._serialized_start=840
+  _globals['_RETIRETASKREQUEST']._serialized_end=932
+  _globals['_RETIRETASKRESPONSE']._serialized_start=934
+  _globals['_RETIRETASKRESPONSE']._serialized_end=982
+  _globals['_LISTHANDLERSREQUEST']._serialized_start=984
+  _globals['_LISTHANDLERSREQUEST']._serialized_end=1105
+  _globals['_LISTHANDLERSRESPONSE']._serialized_start=1107
+  _globals['_LISTHANDLERSRESPONSE']._serialized_end=1196
+  _globals['_HANDLERREGISTRYSERVICE']._serialized_start=1199
+  _globals['_HANDLERREGISTRYSERVICE']._serialized_end=1706
 # @@protoc_insertion_point(module_scope)

@@ -36,12 +36,14 @@ class RegisterHandlerRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., service_name: _Optional[str] = ..., service_version: _Optional[str] = ..., host: _Optional[str] = ..., port: _Optional[int] = ..., kind: _Optional[_Union[_handler_pb2.RegistrationKind, str]] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[_handler_pb2.TaskSpec, _Mapping]]] = ..., request_id: _Optional[str] = ..., began_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RegisterHandlerResponse(_message.Message):
-    __slots__ = ("handler", "caught_up_events")
+    __slots__ = ("handler", "caught_up_events", "namespace")
     HANDLER_FIELD_NUMBER: _ClassVar[int]
     CAUGHT_UP_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     handler: _handler_pb2.Handler
     caught_up_events: int
-    def __init__(self, handler: _Optional[_Union[_handler_pb2.Handler, _Mapping]] = ..., caught_up_events: _Optional[int] = ...) -> None: ...
+    namespace: str
+    def __init__(self, handler: _Optional[_Union[_handler_pb2.Handler, _Mapping]] = ..., caught_up_events: _Optional[int] = ..., namespace: _Optional[str] = ...) -> None: ...
 
 class RenewHandlerRequest(_message.Message):
     __slots__ = ("namespace", "handler_id")

@@ -11,6 +11,7 @@ from waystation_worker.errors import SettingsError
 DEFAULT_PORT = 7400
 NAMESPACE = "WAYSTATION_NAMESPACE"
 """The variable that names the namespace where nothing else does."""
+DEFAULT_NAMESPACE = "default"
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 
 # Underscores are in no rule of DNS, but in names of containers.

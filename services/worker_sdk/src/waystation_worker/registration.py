@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import grpc
@@ -15,6 +15,7 @@ from waystation.v1 import handler_pb2
 from waystation.v1 import handler_registry_service_pb2 as pb
 from waystation.v1.handler_registry_service_pb2_grpc import HandlerRegistryServiceStub
 from waystation_tls import ClientCredentials
+from waystation_worker.addresses import DEFAULT_NAMESPACE
 from waystation_worker.certificates import TlsFaults
 from waystation_worker.credentials import Credentials, authorized
 from waystation_worker.errors import WaystationError, from_rpc_error
@@ -59,7 +60,9 @@ class Registration:
         tls: ClientCredentials | None = None,
         credentials: Credentials | None = None,
         namespace: str = "",
+        on_namespace: Callable[[str], None] = lambda name: None,
     ) -> None:
+        """`on_namespace` is told where the endpoint is registered, each time that it is."""
         self.registered = asyncio.Event()
         self._credentials = credentials
         self.use(channel)
@@ -68,7 +71,9 @@ class Registration:
         self._lease = lease
         self._handler_id = ""
         self._unreachable = False
+        self._was_registered = False
         self._namespace = namespace
+        self._on_namespace = on_namespace
         self._request = pb.RegisterHandlerRequest(
             namespace=namespace,
             service_name=service_name,
@@ -126,7 +131,9 @@ class Registration:
                 )
             except grpc.aio.AioRpcError as error:
                 typed = from_rpc_error(error)
-                if error.code() in _REFUSALS:
+                # A token that has ended may be replaced in its file: a service that was registered waits for that.
+                ended = error.code() is grpc.StatusCode.UNAUTHENTICATED and self._was_registered
+                if error.code() in _REFUSALS and not ended:
                     logger.error(
                         "Waystation at %s refused the registration: %s", self._address, typed
                     )
@@ -137,7 +144,10 @@ class Registration:
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
             wait = min(wait * 2, _LONGEST_WAIT)
         self._unreachable = False
+        self._was_registered = True
         self._handler_id = response.handler.handler_id
+        # A server of an earlier release says nothing of it.
+        self._on_namespace(response.namespace or self._namespace or DEFAULT_NAMESPACE)
         if response.handler.HasField("began_at"):
             # Sent with each later registration, so that registering again does not make this
             # process the newest.

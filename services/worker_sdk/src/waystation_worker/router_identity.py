@@ -1,6 +1,6 @@
 """Who calls: with public keys a handler service admits only calls that Waystation has signed.
 
-A signature is a JSON Web Token (Ed25519) for one service, in the metadata `waystation-identity`. Its `kid` is the
+A signature is a JSON Web Token (Ed25519) for one service of one namespace, in the metadata `waystation-identity`. Its `kid` is the
 public key itself. It is checked before a call is read; on a stream when the stream opens.
 """
 
@@ -72,11 +72,17 @@ class RouterIdentity:
     """Checks the signatures of calls to one service."""
 
     def __init__(
-        self, keys: IdentityKeys, service_name: str, *, clock: Callable[[], float] = time.time
+        self,
+        keys: IdentityKeys,
+        service_name: str,
+        namespace: str,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock`: seconds since 1970."""
+        """`namespace`: empty until the registration tells it. `clock`: seconds since 1970."""
         self._keys = keys
         self._service_name = service_name
+        self.namespace = namespace
         self._clock = clock
         self._known = frozenset(keys.values)
         self._looked_at = clock()
@@ -98,7 +104,8 @@ class RouterIdentity:
             self._looked_at = now
             self._look()
         if now >= self._admitted.get(token, float("-inf")):
-            self._remember(token, verified(token, self._service_name, self._known, now))
+            until = verified(token, self._service_name, self.namespace, self._known, now)
+            self._remember(token, until)
 
     def _remember(self, token: str, until: float) -> None:
         """Routers send the same signature for half a minute, and checking one costs as much as a small call."""
@@ -121,7 +128,9 @@ class RouterIdentity:
             logger.info("%s: %d keys are in use", self._keys.file, len(self._known))
 
 
-def verified(token: str, service_name: str, keys: frozenset[str], now: float) -> float:
+def verified(
+    token: str, service_name: str, namespace: str, keys: frozenset[str], now: float
+) -> float:
     """When a signature stops to be valid, in seconds since 1970; `now` is such a time too. Raises
     NotIdentified."""
     if len(token) > _MOST_BYTES or not _TOKEN.fullmatch(token):
@@ -130,7 +139,8 @@ def verified(token: str, service_name: str, keys: frozenset[str], now: float) ->
     try:
         header, claims = (json.loads(_decoded(part)) for part in signed.split("."))
         kid, begins, expires = header["kid"], float(claims["nbf"]), float(claims["exp"])
-        algorithm, issuer, audience = header["alg"], claims["iss"], claims["aud"]
+        algorithm, issuer = header["alg"], claims["iss"]
+        audience, subject = claims["aud"], claims["sub"]
     except (ValueError, TypeError, LookupError):
         raise NotIdentified("the signature is not a JSON Web Token of Waystation") from None
     if algorithm != "EdDSA" or "crit" in header:
@@ -148,6 +158,13 @@ def verified(token: str, service_name: str, keys: frozenset[str], now: float) ->
     if audience != service_name:
         raise NotIdentified(
             f"the call is signed for the service {str(audience)[:200]}, and this is {service_name}"
+        )
+    if not namespace:
+        raise NotIdentified("this service has not registered yet, and does not know its namespace")
+    if subject != namespace:
+        raise NotIdentified(
+            f"the call is signed for the namespace {str(subject)[:200]}, and this service is of {namespace}: if it is "
+            "not, set WAYSTATION_NAMESPACE for the service"
         )
     if now >= expires + LEEWAY_SECONDS:
         raise NotIdentified("the signature has expired: compare the clocks of router and handler")

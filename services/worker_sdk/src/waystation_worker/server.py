@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
 from waystation_tls import LOOK_SECONDS, ClientCredentials, ServerCredentials
-from waystation_worker.addresses import host_and_port
+from waystation_worker.addresses import DEFAULT_NAMESPACE, host_and_port
 from waystation_worker.admission import SignedCallsOnly
 from waystation_worker.certificates import CertificateLook
 from waystation_worker.channels import SERVER_OPTIONS, is_taken, open_channel, open_port
@@ -81,9 +81,14 @@ class Serving:
         )
         self._servicer = TaskServicer(self._invoker)
         keys = settings.identity_keys
-        self._interceptors = (
-            [SignedCallsOnly(RouterIdentity(keys, service_name))] if keys is not None else []
+        self._identity = (
+            RouterIdentity(
+                keys, service_name, settings.namespace or ("" if register else DEFAULT_NAMESPACE)
+            )
+            if keys is not None
+            else None
         )
+        self._interceptors = [SignedCallsOnly(self._identity)] if self._identity else []
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -124,10 +129,15 @@ class Serving:
                 tls=self._calls_tls,
                 credentials=self._settings.credentials,
                 namespace=self._settings.namespace,
+                on_namespace=self._is_of,
             )
             self._keeping = asyncio.create_task(self._registration.run())
         if self._port_tls is not None or self._calls_tls is not None:
             self._watching = asyncio.create_task(self._watch_certificates())
+
+    def _is_of(self, namespace: str) -> None:
+        if self._identity is not None:
+            self._identity.namespace = namespace
 
     async def _watch_certificates(self) -> None:
         """Takes new certificates into use: of the port, and of the calls to Waystation."""

@@ -41,7 +41,9 @@ class HandlerRegistryService(handler_registry_service_pb2_grpc.HandlerRegistrySe
         self, request: _pb.RegisterHandlerRequest, context: Context
     ) -> _pb.RegisterHandlerResponse:
         stored, caught_up = await self._registrations.register(request)
-        response = _pb.RegisterHandlerResponse(caught_up_events=caught_up)
+        response = _pb.RegisterHandlerResponse(
+            caught_up_events=caught_up, namespace=stored.namespace
+        )
         handler_to_proto(stored, response.handler)
         return response
 
