@@ -9,10 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from waystation_api.audit import refusals
-from waystation_api.audit.entries import address_of, denied_entry
+from waystation_api.audit.entries import denied_entry
 from waystation_api.audit.refusals import Refusals
 from waystation_core.identity.access import Denial
 from waystation_core.ports.store import AuditEntry, AuditFilter, StoredAuditEntry, WriteRefused
+from waystation_core.rpc.peers import peer_address
 from waystation_domain.errors import StoreUnavailable, Unauthenticated
 
 
@@ -145,7 +146,7 @@ async def test_one_that_cannot_be_stored_holds_up_nothing() -> None:
     ],
 )
 def test_a_peer_is_shown_without_its_port(peer: str, shown: str) -> None:
-    assert address_of(peer) == shown
+    assert peer_address(peer) == shown
 
 
 def test_names_that_no_database_holds_are_made_storable() -> None:

@@ -67,6 +67,10 @@ def deeper(ctx: TaskContext) -> object:
         raise RuntimeError(f"the answer of {ctx.workflow_id} is unreadable\nsecond line") from error
 
 
+def fail_with(error: Exception) -> object:
+    raise error
+
+
 def caught(act: Callable[[], object]) -> BaseException:
     try:
         act()
@@ -140,6 +144,23 @@ def test_failures_of_another_task_class_or_place_are_others(written: Written) ->
         log.write(call_of(), price, caught(act), "a")
     log.write(call_of(task_id="other"), price, caught(one), "a")
     assert ["\n" in text for text in written.texts] == [True, True, True, False, False, False, True]
+
+
+def test_a_failures_text_cannot_steer_the_terminal_that_shows_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The text may have what a stranger wrote into a payload."""
+    logger = logging.getLogger("waystation_worker")
+    shown = logging.StreamHandler(sys.stdout)
+    logger.addHandler(shown)
+    try:
+        evil = ValueError("no price for \x1b[2J\x9b31m\u202ecba\x07")
+        FailureLog().write(call_of(), price, caught(lambda: fail_with(evil)), str(evil))
+    finally:
+        logger.removeHandler(shown)
+    said = capsys.readouterr().out
+    assert said.count(r"no price for \x1b[2J\x9b31m\u202ecba\x07") == 2, said
+    assert all(character.isprintable() or character in "\n\t" for character in said)
 
 
 def test_what_is_remembered_is_bounded(written: Written) -> None:

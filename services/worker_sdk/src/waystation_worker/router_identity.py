@@ -146,7 +146,8 @@ def verified(
     if algorithm != "EdDSA" or "crit" in header:
         raise NotIdentified("the signature must be made with EdDSA")
     if not isinstance(kid, str) or kid not in keys:
-        shown = str(kid)[:50]
+        # A stranger wrote it, and it goes to the log.
+        shown = re.sub(r"[^\w-]", "?", str(kid)[:50], flags=re.ASCII)
         raise NotIdentified(
             f"the call is signed with a key that this service does not know ({shown}): if it is a router's, add it to "
             f"the service's {KEYS}"

@@ -16,6 +16,7 @@ from waystation_worker.arguments import text, whole
 from waystation_worker.class_style import Task, declaration
 from waystation_worker.errors import SettingsError, WaystationError
 from waystation_worker.invocation import Invoker
+from waystation_worker.plain_log import keep_plain
 from waystation_worker.process import run_until_signal
 from waystation_worker.server import Serving
 from waystation_worker.servicer import BlockingTaskServicer
@@ -24,6 +25,7 @@ from waystation_worker.tasks import Backoff, HostedTask, check_name, make_task
 from waystation_worker.times import DAY, HOUR, ZERO, Span, seconds_of
 
 logger = logging.getLogger("waystation_worker")
+keep_plain(logger)
 
 Function = TypeVar("Function", bound=Callable[..., object])
 TaskT = TypeVar("TaskT", bound=Task)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 from google.protobuf.message import Message
 
@@ -12,6 +11,7 @@ from waystation_core.identity.access import Denial
 from waystation_core.identity.principal import Principal
 from waystation_core.ports.store import AuditEntry
 from waystation_core.rpc.audited import AUDITED
+from waystation_core.rpc.peers import peer_address
 from waystation_core.rpc.roles import ROLES
 
 MOST_VALUES = 20
@@ -30,7 +30,7 @@ def entry_of(method: str, request: Message, principal: Principal, peer: str) -> 
         principal=_storable(principal.name, LONGEST_VALUE),
         method=_storable(method.rpartition("/")[2], LONGEST_NAME),
         namespace=_storable(namespace, LONGEST_VALUE),
-        peer=address_of(peer),
+        peer=_storable(peer_address(peer), LONGEST_NAME),
         target=target_of(method, request),
         request_id=_storable(request_id, LONGEST_VALUE),
     )
@@ -89,11 +89,3 @@ def _storable(text: str, longest: int) -> str:
     cut = text[:longest].replace("\0", "\N{REPLACEMENT CHARACTER}")
     # Half a surrogate pair, from escapes in a token's JSON.
     return cut.encode(errors="replace").decode()
-
-
-def address_of(peer: str) -> str:
-    """The address in gRPC's `ipv4:10.0.0.7:51234` or `ipv6:%5B::1%5D:51234`, without the port."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return _storable(peer, LONGEST_NAME)
-    return _storable(unquote(rest).rpartition(":")[0].strip("[]"), LONGEST_NAME)

@@ -28,6 +28,7 @@ from waystation_core.identity.principal import (
     namespace_of,
     set_caller,
 )
+from waystation_core.rpc.peers import peer_address
 from waystation_core.rpc.roles import OF_SEVERAL_NAMESPACES, OF_THE_INSTALLATION, OPEN_TO_ALL
 from waystation_domain.errors import StoreUnavailable, Unauthenticated, WaystationError
 
@@ -145,7 +146,7 @@ class Access:
         error: WaystationError,
         why: str = "",
     ) -> WaystationError:
-        peer = peer_of(context)
+        peer = peer_address(str(context.peer() or ""))
         self._on_denied(Denial(principal, peer, method, namespace, error))
         self._refused += 1
         if self._clock() - self._said_at >= _SAY_SECONDS:
@@ -198,13 +199,6 @@ def unauthenticated() -> Unauthenticated:
         "The call has no valid credential. Set WAYSTATION_TOKEN to a token or key of this server; its log says "
         "what is wrong with the one that was sent.",
     )
-
-
-def peer_of(context: Any) -> str:
-    """The address that a call came from, without the port."""
-    peer = str(context.peer() or "")
-    host = peer.partition(":")[2].rpartition(":")[0] or peer
-    return host.replace("%5B", "").replace("%5D", "").strip("[]")[:100]
 
 
 def _credential(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str | None, str]:
