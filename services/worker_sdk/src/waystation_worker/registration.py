@@ -62,7 +62,7 @@ class Registration:
         namespace: str = "",
         on_namespace: Callable[[str], None] = lambda name: None,
     ) -> None:
-        """`on_namespace` is told where the endpoint is registered, each time that it is."""
+        """`on_namespace` is called with the namespace of each registration."""
         self.registered = asyncio.Event()
         self._credentials = credentials
         self.use(channel)
