@@ -12,7 +12,10 @@ from typer.testing import CliRunner, Result
 
 from waystation_cli import command_table
 from waystation_cli.app import app
-from waystation_cli.command_table import DEAD_LETTERS, HANDLERS, MEANT, Command
+from waystation_cli.command_table.command import Command
+from waystation_cli.command_table.dead_letters import DEAD_LETTERS
+from waystation_cli.command_table.installation import HANDLERS
+from waystation_cli.command_table.other_names import MEANT
 
 COMMANDS = dict(command_table.commands())
 

@@ -12,7 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from waystation_cli import outcome
-from waystation_cli.command_table import MEANT, SECTIONS, Command, Group
+from waystation_cli.command_table import SECTIONS
+from waystation_cli.command_table.command import Command, Group
+from waystation_cli.command_table.other_names import MEANT
 from waystation_cli.output import with_forms
 from waystation_cli.quick_values import quicken
 from waystation_cli.server_options import PROFILE_HELP, choose_profile, with_server_options
