@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from waystation_core.identity.namespaces import set_existing
-from waystation_core.rpc.errors import form_of
+from waystation_core.rpc.method_interceptor import CONTRACT, with_behaviour
 from waystation_domain.errors import StoreUnavailable
 
 
@@ -26,18 +26,9 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> Any:
         set_existing(self._exists)
         handler = await continuation(handler_call_details)
-        if (
-            self.is_open
-            or handler is None
-            or not handler_call_details.method.startswith("/waystation.")
-        ):
+        if self.is_open or handler is None or not handler_call_details.method.startswith(CONTRACT):
             return handler
-        make, _ = form_of(handler)
-        return make(
-            self._refuse,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        return with_behaviour(handler, self._refuse)
 
     async def _refuse(self, request: object, context: object) -> None:
         raise StoreUnavailable(

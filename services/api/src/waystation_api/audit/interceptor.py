@@ -3,11 +3,8 @@ afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
-
-import grpc
 
 from waystation_api.audit.calls import set_audited_call
 from waystation_api.audit.entries import entry_of
@@ -15,38 +12,22 @@ from waystation_api.audit.refusals import Refusals
 from waystation_core.identity.principal import caller
 from waystation_core.ports.store import AuditedCall
 from waystation_core.rpc.audited import AUDITED
-from waystation_core.rpc.errors import form_of
+from waystation_core.rpc.method_interceptor import MethodInterceptor, form_of, with_behaviour
 from waystation_domain.errors import WaystationError
 
 
-class AuditInterceptor(grpc.aio.ServerInterceptor):
+class AuditInterceptor(MethodInterceptor):
     """Stands inside what finds out who is calling."""
 
     def __init__(self, refusals: Refusals) -> None:
+        super().__init__()
         self._refusals = refusals
-        self._wrapped: dict[str, tuple[Any, Any]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The handler, which records what becomes of a call; built once for each method."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or method not in AUDITED:
+    def around(self, method: str, handler: Any) -> Any:
+        """The handler, which records what becomes of an audited call."""
+        if method not in AUDITED:
             return handler
-        known = self._wrapped.get(method)
-        if known is not None and known[0] is handler:
-            return known[1]
-        make, behaviour = form_of(handler)
-        wrapped = make(
-            self._recording(method, behaviour),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-        self._wrapped[method] = (handler, wrapped)
-        return wrapped
+        return with_behaviour(handler, self._recording(method, form_of(handler)[1]))
 
     def _recording(self, method: str, behaviour: Any) -> Any:
         async def recorded(request: Any, context: Any) -> Any:

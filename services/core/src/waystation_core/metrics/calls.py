@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
 from waystation_core.metrics.definitions import RPC_DURATION
 from waystation_core.metrics.meters import Meters
-from waystation_core.rpc.errors import form_of
+from waystation_core.rpc.method_interceptor import (
+    CONTRACT,
+    MethodInterceptor,
+    form_of,
+    with_behaviour,
+)
 
-_CONTRACT = "/waystation."
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-class CallMeter(grpc.aio.ServerInterceptor):
+class CallMeter(MethodInterceptor):
     """Measures the methods of the contract. It surrounds all other interceptors, so it counts refusals too."""
 
     def __init__(self, meters: Meters) -> None:
+        super().__init__()
         self._meter = meters.counting(RPC_DURATION)
-        # One for each method of the contract.
-        self._wrapped: dict[str, tuple[Any, Any]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """The handler with a clock around it; built once for each method."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or not method.startswith(_CONTRACT):
+    def around(self, method: str, handler: Any) -> Any:
+        """The handler with a clock around it."""
+        if not method.startswith(CONTRACT):
             return handler
-        known = self._wrapped.get(method)
-        if known is not None and known[0] is handler:
-            return known[1]
-        make, behaviour = form_of(handler)
+        behaviour = form_of(handler)[1]
         measured = self._generator if inspect.isasyncgenfunction(behaviour) else self._coroutine
-        wrapped = make(
-            measured(behaviour, method.removeprefix("/")),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
-        self._wrapped[method] = (handler, wrapped)
-        return wrapped
+        return with_behaviour(handler, measured(behaviour, method.removeprefix("/")))
 
     def _coroutine(self, behaviour: Any, method: str) -> Any:
         async def answer(request: Any, context: Any) -> Any:

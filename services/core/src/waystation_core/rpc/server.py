@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from waystation_core.background import BackgroundLoop, run_loop
 from waystation_core.identity.access import Access
 from waystation_core.rpc.certificates import CertificateWatch
-from waystation_core.rpc.errors import ErrorInterceptor
+from waystation_core.rpc.guard import CallGuard
 from waystation_core.rpc.settings import KNOWN_BY, BadSettings
 from waystation_tls import BadTls, ServerCredentials, ServerTls, open_to_strangers
 
@@ -114,7 +114,7 @@ class RpcServer:
         self._server = grpc.aio.server(
             interceptors=(
                 *around,
-                ErrorInterceptor(most_bytes=MAX_RECEIVED_BYTES, access=access),
+                CallGuard(most_bytes=MAX_RECEIVED_BYTES, access=access),
                 *interceptors,
             ),
             options=_OPTIONS,

@@ -13,7 +13,7 @@ MAX_DETAIL_BYTES = 1_500
 
 
 def short_enough(text: str, maximum: int = MAX_MESSAGE_BYTES) -> str:
-    """The text, cut if it is sent as more than `most` bytes: everything except printable ASCII is
+    """The text, cut if it is sent as more than `maximum` bytes: everything except printable ASCII is
     percent-encoded, three bytes for each of its UTF-8."""
     if len(text) * 12 <= maximum:
         return text
