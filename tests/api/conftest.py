@@ -22,7 +22,7 @@ from waystation.v1 import (
     token_service_pb2_grpc,
     workflow_service_pb2_grpc,
 )
-from waystation_api.app import Store, build
+from waystation_api.app import ApiServer, Store
 from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.rpc.channels import open_channel
@@ -68,7 +68,7 @@ async def serve(database_url: str) -> AsyncIterator[Serve]:
             script.wrap(PostgresTokenStore(connections.hot)),
             script.wrap(PostgresNamespaceStore(connections.hot)),
         )
-        server = build(read_settings(ApiSettings, environment), store, broker, interceptors)
+        server = ApiServer(read_settings(ApiSettings, environment), store, broker, interceptors)
         await server.start()
         closers.append(server.stop)
         await server.serve()

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from waystation_api.app import ApiServer, Store, build
+from waystation_api.app import ApiServer, Store
 from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.broker.in_process import Hub, InProcessBroker
@@ -67,7 +67,7 @@ async def in_process(
                     PostgresNamespaceStore(connections.hot),
                 )
             )
-        api = build(read_settings(ApiSettings, environment), stores[0], brokers[0])
+        api = ApiServer(read_settings(ApiSettings, environment), stores[0], brokers[0])
         router = Router(
             read_settings(RouterSettings, environment),
             store=stores[1].engine,

@@ -1,6 +1,6 @@
 """Composition of the API server: its parts, and the order in which they start and stop.
 
-    server = build(settings, Store(engine, registry, queries, audit, tokens, namespaces), broker)
+    server = ApiServer(settings, Store(engine, registry, queries, audit, tokens, namespaces), broker)
     await server.start()        # listens; NOT_SERVING, and calls are refused as UNAVAILABLE
     await server.serve()        # once Postgres and the schema are there
     await server.stop()
@@ -128,8 +128,8 @@ class ApiServer:
         observer: Observer | None = None,
         meters: Meters | None = None,
     ) -> None:
-        """`interceptors` run inside the server's own. `observer` gets what is committed here, and the
-        registry; `meters` count it. Raises BadSettings."""
+        """Made inside the running loop. `interceptors` run inside the server's own. `observer` gets what is
+        committed here, and the registry; `meters` count it. Raises BadSettings."""
         self.meters = meters or Meters()
         observer = Observers(WorkflowMeter(self.meters), EndsLog(), observer)
         self._settings = settings
@@ -376,15 +376,3 @@ class ApiServer:
 
 def _service(name: str, add: Callable[[Any, Any], None], servicer: object) -> Service:
     return Service(f"waystation.v1.{name}", lambda server: add(servicer, server))
-
-
-def build(
-    settings: ApiSettings,
-    store: Store,
-    broker: Broker,
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-    observer: Observer | None = None,
-    meters: Meters | None = None,
-) -> ApiServer:
-    """The server, ready to start; call it inside the running loop. Raises BadSettings."""
-    return ApiServer(settings, store, broker, interceptors, observer, meters)

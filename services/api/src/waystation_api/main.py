@@ -6,7 +6,7 @@ import contextlib
 import os
 from functools import partial
 
-from waystation_api.app import Store, build
+from waystation_api.app import ApiServer, Store
 from waystation_api.settings import ApiSettings
 from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
@@ -61,7 +61,7 @@ async def _serve(settings: ApiSettings) -> None:
             PostgresTokenStore(connections.hot),
             PostgresNamespaceStore(connections.hot),
         )
-        server = build(settings, store, broker, failpoints.interceptors())
+        server = ApiServer(settings, store, broker, failpoints.interceptors())
         read_pools(server.meters, [connections.hot, connections.questions])
         stack.callback(serve_metrics(settings, server.meters))
         await server.start()

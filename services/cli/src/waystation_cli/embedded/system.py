@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from rich.console import Console
 
-from waystation_api.app import ApiServer, Store, build
+from waystation_api.app import ApiServer, Store
 from waystation_api.settings import ApiSettings
 from waystation_cli.embedded.dev_log import DevLog
 from waystation_cli.embedded.postgres import EmbeddedPostgres
@@ -207,7 +207,7 @@ async def _api(
         PostgresTokenStore(connections.hot),
         PostgresNamespaceStore(connections.hot),
     )
-    return build(settings, store, broker, failpoints.interceptors(), observer, meters)
+    return ApiServer(settings, store, broker, failpoints.interceptors(), observer, meters)
 
 
 async def _until_stopped(stopping: asyncio.Event, postgres: EmbeddedPostgres) -> None:
