@@ -90,3 +90,18 @@ def test_an_encoding_that_can_not_hold_every_text_is_a_wrong_setting(
     postgres.drop_database(postgres.dsn("in_ascii"))
     assert result.exit_code == 78
     assert "must be UTF8" in result.stderr
+
+
+def test_a_table_in_use_is_not_waited_for_while_others_wait_behind(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waystation_core.store.migration.LOCK_TIMEOUT_SECONDS", 0.05)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num varchar(32))")
+        connection.commit()
+        connection.execute("LOCK TABLE alembic_version")
+        command = ["migrate", "--database-url", empty_database_url, "--json"]
+        result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "TABLE_IN_USE" in result.output
+    assert "pg_stat_activity" in result.output
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0

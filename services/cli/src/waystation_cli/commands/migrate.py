@@ -114,7 +114,9 @@ async def _migrate(
                 )
         except (psycopg.OperationalError, OperationalError) as error:
             if time.monotonic() >= deadline:
-                raise _unreachable(database_url, error) from error
+                in_use = isinstance(getattr(error, "orig", None), psycopg.errors.LockNotAvailable)
+                said = _in_use if in_use else _unreachable
+                raise said(database_url, error) from error
         except (psycopg.Error, DBAPIError) as error:
             raise _refused(database_url, error) from error
         except UnfitDatabase as unfit:
@@ -165,6 +167,15 @@ def _refused(database_url: str, error: Exception) -> CommandFailed:
         reason="NOT_MIGRATED",
         message=f"Postgres at {place_of(database_url)} refused a step of the migration: {_said(error)}",
         hint="The schema is as it was; fix the problem and run the command again.",
+    )
+
+
+def _in_use(database_url: str, error: Exception) -> CommandFailed:
+    return CommandFailed(
+        code="ABORTED",
+        reason="TABLE_IN_USE",
+        message=f"A table of Postgres at {place_of(database_url)} is in use by a long transaction: {_said(error)}",
+        hint="The schema is as it was; end that transaction (pg_stat_activity shows it), or repeat with --wait 1m.",
     )
 
 

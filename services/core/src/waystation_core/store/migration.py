@@ -21,6 +21,9 @@ from waystation_core.store.fitness import require_fit
 from waystation_core.store.roles import RoleNames, grant
 from waystation_core.store.schema import check_schema, current_release, known_versions
 
+LOCK_TIMEOUT_SECONDS = 3
+"""How long a step waits for a table that a long transaction uses; then the migration ends and may be repeated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
@@ -88,6 +91,9 @@ class _Migration:
         # Of two that migrate at once, the second waits, then finds nothing to do.
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(7400)"))
         connection.commit()
+        # Whoever comes after one that waits for a table waits, too: it does not wait for long.
+        connection.execute(sqlalchemy.text(f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+        connection.commit()
         before = MigrationContext.configure(connection).get_current_revision()
         # Asking opened a transaction, in which Alembic would not commit its own.
         connection.rollback()
@@ -127,7 +133,7 @@ async def migrate(url: str, *, make_roles: bool = False, on_step: OnStep | None 
 
     Nothing is done to the schema of a newer release that this one can work on. Raises UnfitDatabase, RolesRefused,
     WrongSchema for a schema that it cannot work on, psycopg's or SQLAlchemy's OperationalError if Postgres cannot
-    be reached. All steps are made or none, also if it is cancelled: then it ends at once, unless they are made.
+    be reached, or (of psycopg's LockNotAvailable) if a table is in use. All steps are made or none, also if it is cancelled: then it ends at once, unless they are made.
 
     `on_step` is called in another thread, before the first step and after each.
     """
