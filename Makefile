@@ -49,6 +49,10 @@ check: setup ## Static checks: style, types, import rules, contract, generated c
 rabbitmq node protoc prometheus pgbouncer:
 	@scripts/install-packages $@
 
+.PHONY: helm
+helm: ## Build helm with Go, for the tests of the chart (some minutes, once)
+	@scripts/install-packages helm
+
 # Processes, each with servers of its own.
 # Two more than there are cores: tests wait for timers and servers.
 WORKERS ?= $(shell expr $$(nproc) + 2)
