@@ -40,6 +40,8 @@ from waystation_domain.model import Event, NewEvent
 from waystation_domain.outcomes import AttemptError, Cut, Outcome, Pending, Reply
 from waystation_router.ledger import DeliveryCall, Handling
 
+_LOW_HALF = (1 << 64) - 1
+
 LONG_DELAY = timedelta(minutes=1)
 """An event that was delayed for longer begins a new trace."""
 
@@ -50,6 +52,7 @@ class ExportedSpans:
     def __init__(self, export: TraceExport) -> None:
         self._tracer = export.tracer
         self._roots = export.roots
+        self._sampler = export.sampler
         self._open: dict[DeliveryCall, tuple[Span, Mapping[str, str]]] = {}
 
     def begun(
@@ -59,23 +62,36 @@ class ExportedSpans:
         request: task_handler_service_pb2.HandleEventRequest,
     ) -> None:
         """See AttemptSpans."""
+        instance, metadata = handling.state.instance, handling.event.metadata or {}
+        parent = call.trace = trace_context.parse(metadata.get(TRACEPARENT))
+        trace_id = _trace_id(instance.namespace, instance.workflow_instance_id)
+        if parent is None and not self._is_recorded(trace_id):
+            # Asked before a span is made, which costs as much as all else of a call: most are not recorded.
+            unsampled = TraceContext(trace_id, trace_id & _LOW_HALF or 1, sampled=False)
+            request.traceparent = str(unsampled)
+        elif parent is None or parent.sampled:
+            span = self._started(handling, call, parent, trace_id)
+            own = span.get_span_context()
+            call.trace = TraceContext(own.trace_id, own.span_id, own.trace_flags.sampled)
+            request.traceparent = str(call.trace)
+            if span.is_recording():
+                self._open[call] = span, metadata
+
+    def _started(
+        self, handling: Handling, call: DeliveryCall, parent: TraceContext | None, trace_id: int
+    ) -> Span:
+        """`trace_id`: of the trace that begins without a parent."""
         event, instance = handling.event, handling.state.instance
-        metadata = event.metadata or {}
-        parent = trace_context.parse(metadata.get(TRACEPARENT))
-        call.trace = parent
-        if parent is not None and not parent.sampled:
-            return
         links, context = [], Context()
-        of_trace = f"{instance.namespace}\0{instance.workflow_instance_id}"
         if parent is not None:
-            remote = _remote(parent, metadata.get(TRACESTATE))
+            remote = _remote(parent, (event.metadata or {}).get(TRACESTATE))
             if _begins_trace(event):
                 links.append(Link(remote))
-                of_trace += f"\0{event.event_id}"
+                trace_id = _trace_id(instance.namespace, event.event_id)
             else:
                 context = set_span_in_context(NonRecordingSpan(remote), context)
-        with self._roots.following_from(_trace_id(of_trace)):
-            span = self._tracer.start_span(
+        with self._roots.following_from(trace_id):
+            return self._tracer.start_span(
                 f"process {call.task.task_id}",
                 context,
                 SpanKind.CONSUMER,
@@ -94,11 +110,10 @@ class ExportedSpans:
                     "waystation.conflicts": call.conflicts,
                 },
             )
-        own = span.get_span_context()
-        call.trace = TraceContext(own.trace_id, own.span_id, own.trace_flags.sampled)
-        request.traceparent = str(call.trace)
-        if span.is_recording():
-            self._open[call] = span, metadata
+
+    def _is_recorded(self, trace_id: int) -> bool:
+        decided = self._sampler.should_sample(None, trace_id, "process", SpanKind.CONSUMER)
+        return decided.decision.is_sampled()
 
     def answered(self, call: DeliveryCall, outcome: Outcome) -> Outcome:
         """See AttemptSpans."""
@@ -130,8 +145,9 @@ def _begins_trace(event: Event) -> bool:
     return event.deliver_at - event.created_at > LONG_DELAY
 
 
-def _trace_id(of: str) -> int:
-    return int.from_bytes(hashlib.blake2b(of.encode(), digest_size=16).digest())
+def _trace_id(namespace: str, of: str) -> int:
+    named = f"{namespace}\0{of}".encode()
+    return int.from_bytes(hashlib.blake2b(named, digest_size=16).digest())
 
 
 def _remote(parent: TraceContext, tracestate: str | None) -> SpanContext:

@@ -1,8 +1,8 @@
 """Traces through OpenTelemetry: what a task does is a span below the router's, and a start carries the caller's.
 
-OpenTelemetry's API is an extra (`waystation-worker[traces]`). Without it nothing here costs anything, and the contexts
-that come with events are still handed on. Which spans are recorded, and where they go, the program says, with
-OpenTelemetry's SDK; without that they are made for nothing, and only hand the context on to what the task calls.
+OpenTelemetry's API is an extra (`waystation-worker[traces]`). Which spans are recorded, and where they go, the program
+says, with OpenTelemetry's SDK. Without either nothing here costs anything, and the contexts that come with events are
+still handed on to the events that a task raises.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
 
         @functools.wraps(function)
         async def call(context: Any) -> object:
-            if _in_no_trace(context):
+            if _sends_no_spans():
                 return await function(context)
             with _span(context):
                 return await function(context)
@@ -44,7 +44,7 @@ def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], An
 
         @functools.wraps(function)
         def call(context: Any) -> object:
-            if _in_no_trace(context):
+            if _sends_no_spans():
                 return function(context)
             with _span(context):
                 return function(context)
@@ -65,11 +65,9 @@ def add_current_trace(metadata: MutableMapping[str, str]) -> None:
         metadata.update(carrier)
 
 
-def _in_no_trace(context: Any) -> bool:
-    """Whether nobody would see a span: the call belongs to no trace, and this program sends none."""
-    return not context.traceparent and isinstance(
-        trace.get_tracer_provider(), trace.ProxyTracerProvider
-    )
+def _sends_no_spans() -> bool:
+    """Whether the program has not said, by a provider, what becomes of spans."""
+    return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class TraceExport:
         self._provider = provider
         self.tracer: Tracer = provider.get_tracer("waystation")
         self.roots = roots
+        self.sampler = provider.sampler
 
     @classmethod
     def of(cls, environ: Mapping[str, str], service: str) -> TraceExport | None:
