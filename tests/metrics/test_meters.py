@@ -146,8 +146,8 @@ def test_ends_are_counted_once_each(read: Read) -> None:
 
 
 def test_above_the_cap_all_labels_are_other(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waystation_core.metrics.meters.MOST_LABELS", 2)
-    counted = read.meters.counting(definitions.DEAD_LETTERS)
+    monkeypatch.setattr("waystation_core.metrics.counts.MOST_LABELS", 2)
+    counted = read.meters.counter(definitions.DEAD_LETTERS)
     for number in (1, 2, 3, 4, 1):
         counted.of("default", f"task-{number}").inc()
     name = "waystation_dead_letters_total"
@@ -244,7 +244,7 @@ def settings(**given: str) -> ApiSettings:
 
 def test_metrics_are_served_where_the_settings_say_until_the_end(read: Read) -> None:
     serve_metrics(settings(), read.meters)()
-    read.meters.counting(definitions.COMMIT_BATCH).of().observe(3)
+    read.meters.histogram(definitions.COMMIT_BATCH).of().observe(3)
     port = free_port()
     end = serve_metrics(settings(port=str(port)), read.meters)
     try:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -113,7 +114,7 @@ class ExportedSpans:
 
     def _is_recorded(self, trace_id: int) -> bool:
         decided = self._sampler.should_sample(None, trace_id, "process", SpanKind.CONSUMER)
-        return decided.decision.is_sampled()
+        return decided.decision is Decision.RECORD_AND_SAMPLE
 
     def answered(self, call: DeliveryCall, outcome: Outcome) -> Outcome:
         """See AttemptSpans."""

@@ -18,19 +18,21 @@ class RouterMeters:
 
     def __init__(self, meters: Meters, clock: StoreClock) -> None:
         self._clock = clock
-        self._waits = meters.counting(definitions.DELIVERY_WAIT)
-        self._calls = meters.counting(definitions.TASK_CALL)
-        self._deliveries = meters.counting(definitions.DELIVERIES)
-        self._failures = meters.counting(definitions.TASK_FAILURES)
-        self._commits = meters.counting(definitions.COMMIT)
-        self._batches = meters.counting(definitions.COMMIT_BATCH)
-        self._lags = meters.counting(definitions.TIMER_LAG)
+        self._waits = meters.histogram(definitions.DELIVERY_WAIT)
+        self._calls = meters.histogram(definitions.TASK_CALL)
+        self._deliveries = meters.counter(definitions.DELIVERIES)
+        self._failures = meters.counter(definitions.TASK_FAILURES)
+        self._commits = meters.histogram(definitions.COMMIT)
+        self._batches = meters.histogram(definitions.COMMIT_BATCH)
+        self._lags = meters.histogram(definitions.TIMER_LAG)
 
     def called(self, handling: Handling, call: DeliveryCall) -> None:
         """A task is called now. Only the first call of a delivery tells how long its event waited: later ones wait
         for their backoff, or for a person."""
-        event, now = handling.event, self._clock.now()
-        if call.attempt > 1 or call.edit or event.created_at is None or now is None:
+        event = handling.event
+        if call.attempt > 1 or call.edit or event.created_at is None:
+            return
+        if (now := self._clock.now()) is None:
             return
         since, path = event.created_at, "direct"
         if event.deliver_at is not None and event.deliver_at > since:

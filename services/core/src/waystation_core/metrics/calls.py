@@ -25,7 +25,7 @@ class CallMeter(MethodInterceptor):
 
     def __init__(self, meters: Meters) -> None:
         super().__init__()
-        self._meter = meters.counting(RPC_DURATION)
+        self._meter = meters.histogram(RPC_DURATION)
 
     def around(self, method: str, handler: Any) -> Any:
         """The handler with a clock around it."""

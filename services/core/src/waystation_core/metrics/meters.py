@@ -1,7 +1,7 @@
 """The meters of one process, made from their definitions.
 
-What happens often is counted where it happens, by a child that is looked up once for its labels. What is known
-anyway is read when Prometheus asks: that costs nothing in between.
+What happens often is counted where it happens (`counts`). What is known anyway is read when Prometheus asks: that costs
+nothing in between.
 """
 
 from __future__ import annotations
@@ -9,46 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from waystation_core.metrics.counts import OTHER, Child, Count, Labelled, Spread
 from waystation_core.metrics.definitions import MOST_LABELS, Definition, Kind
-
-OTHER = "other"
-"""The value of every label of what is above the cap."""
 
 Sample = tuple[tuple[str, ...], float]
 """Label values, and the number."""
-
-
-class Labelled:
-    """The children of one metric, by their label values: at most MOST_LABELS, and one for the rest."""
-
-    __slots__ = ("_children", "_metric", "_others")
-
-    def __init__(self, metric: Any, labels: int) -> None:
-        self._metric = metric
-        # At most MOST_LABELS.
-        self._children: dict[tuple[str, ...], Any] = {}
-        self._others = (OTHER,) * labels
-
-    def of(self, *values: str) -> Any:
-        """The child with these values: `inc` of a counter, `observe` of a histogram."""
-        child = self._children.get(values)
-        if child is not None:
-            return child
-        if len(self._children) >= MOST_LABELS:
-            return self._metric.labels(*self._others)
-        child = self._children[values] = self._metric.labels(*values) if values else self._metric
-        return child
 
 
 class _Read(Collector):
@@ -87,17 +56,16 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._made: dict[str, Labelled] = {}
+        self._made: dict[str, Labelled[Any]] = {}
         self._read: dict[str, _Read] = {}
 
-    def counting(self, definition: Definition) -> Labelled:
-        """A counter or a histogram."""
-        made = self._made.get(definition.name)
-        if made is None:
-            made = self._made[definition.name] = Labelled(
-                self._metric(definition), len(definition.labels)
-            )
-        return made
+    def counter(self, definition: Definition) -> Labelled[Count]:
+        """Raises ValueError for what is no counter."""
+        return self._labelled(definition, Kind.COUNTER, Count)
+
+    def histogram(self, definition: Definition) -> Labelled[Spread]:
+        """Raises ValueError for what is no histogram."""
+        return self._labelled(definition, Kind.HISTOGRAM, Spread)
 
     def read(self, definition: Definition, source: Callable[[], Iterable[Sample]]) -> None:
         """Has the samples of a counter or a gauge read from `source`, in another thread than the event loop's: it may
@@ -119,10 +87,11 @@ class Meters:
 
         self.read(definition, samples)
 
-    def _metric(self, definition: Definition) -> Counter | Gauge | Histogram:
-        name, text, labels = definition.name, definition.help, definition.labels
-        if definition.kind is Kind.HISTOGRAM:
-            return Histogram(name, text, labels, registry=self.registry, buckets=definition.buckets)
-        if definition.kind is Kind.COUNTER:
-            return Counter(name, text, labels, registry=self.registry)
-        raise ValueError(f"{name} is a gauge: read it")
+    def _labelled(self, definition: Definition, kind: Kind, of: type[Child]) -> Labelled[Child]:
+        if definition.kind is not kind:
+            raise ValueError(f"{definition.name} is no {kind.value}")
+        made = self._made.get(definition.name)
+        if made is None:
+            made = self._made[definition.name] = Labelled(definition, of)
+            self.registry.register(made)
+        return made

@@ -15,10 +15,10 @@ class WorkflowMeter:
     """An Observer that counts."""
 
     def __init__(self, meters: Meters) -> None:
-        self._started = meters.counting(STARTED)
-        self._ended = meters.counting(ENDED)
-        self._durations = meters.counting(DURATION)
-        self._dead_letters = meters.counting(DEAD_LETTERS)
+        self._started = meters.counter(STARTED)
+        self._ended = meters.counter(ENDED)
+        self._durations = meters.histogram(DURATION)
+        self._dead_letters = meters.counter(DEAD_LETTERS)
 
     def started(self, starts: Sequence[Start]) -> None:
         """See Observer."""
