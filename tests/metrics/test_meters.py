@@ -146,7 +146,8 @@ def test_ends_are_counted_once_each(read: Read) -> None:
 
 
 def test_above_the_cap_all_labels_are_other(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waystation_core.metrics.counts.MOST_LABELS", 2)
+    for module in ("counts", "meters"):
+        monkeypatch.setattr(f"waystation_core.metrics.{module}.MOST_LABELS", 2)
     counted = read.meters.counter(definitions.DEAD_LETTERS)
     for number in (1, 2, 3, 4, 1):
         counted.of("default", f"task-{number}").inc()
