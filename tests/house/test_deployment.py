@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "router-2": RouterSettings,
     "router-fraud": RouterSettings,
 }
+OBSERVES = {"prometheus", "grafana", "collector"}
+# Those that end, or have no shell in their image.
+WITHOUT_HEALTH = {"security", "migrate", "operator", "collector"}
 # What the example's password variables are replaced with.
 SECRET = "secret"
 
@@ -48,7 +52,9 @@ SECRET = "secret"
 def environment(name: str) -> dict[str, str]:
     """What compose would set for a service."""
     return {
-        variable: re.sub(r"\$\{\w+:\?[^}]*\}", SECRET, str(value))
+        variable: re.sub(
+            r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:\?[^}]*\}", SECRET, str(value))
+        )
         for variable, value in SERVICES[name].get("environment", {}).items()
     }
 
@@ -65,13 +71,17 @@ def test_the_production_shape_is_complete() -> None:
         "router-2",
         "router-fraud",
         "claim-handlers",
+        *OBSERVES,
     }
     declared = set(COMPOSE["volumes"])
     used = {volume.split(":")[0] for s in SERVICES.values() for volume in s.get("volumes", [])}
-    assert used == declared
+    files = {name for name in used if name.startswith("./")}
+    assert used - files == declared
+    assert all((ROOT / name).exists() for name in files)
+    assert {name for name, s in SERVICES.items() if s.get("profiles") == ["observe"]} == OBSERVES
     assert {n for n, s in SERVICES.items() if not s.get("volumes")} == {"migrate"}
     for name, spec in SERVICES.items():
-        assert "healthcheck" in spec or name in {"security", "migrate", "operator"}, name
+        assert "healthcheck" in spec or name in WITHOUT_HEALTH, name
         assert set(spec.get("depends_on", {})) <= set(SERVICES), name
 
 
@@ -162,7 +172,7 @@ def test_every_variable_is_a_setting_of_some_process_and_is_accepted(security: P
     known = {variable(field) for kind in SETTINGS.values() for field in kind.model_fields}
     for name, kind in SETTINGS.items():
         given = secured(name, security)
-        assert set(given) <= known, name
+        assert set(given) - {"OTEL_EXPORTER_OTLP_ENDPOINT"} <= known, name
         settings = read_settings(kind, given)
         assert not settings.insecure
         for variable_name, text in given.items():
@@ -207,6 +217,7 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
         own = {"WAYSTATION_UNSAFE_DATABASE": "true"}
         if name in LISTENS:
             own[LISTENS[name]] = ports[name]
+            own |= {variable: "0" for variable in given if variable.endswith("METRICS_PORT")}
         program, *rest = OURS[name]["command"]
         return ChildProcess(
             [binaries / program, *rest],
@@ -232,6 +243,59 @@ def test_the_services_run_by_hand_as_compose_would_run_them(
             for name, process in zip(LISTENS, processes, strict=True):
                 process.wait_ready(lambda name=name: healthy(name), timeout=60)
             assert [process.stop() for process in reversed(processes)] == [0] * 5
+
+
+def test_what_observes_reads_every_process_and_shows_every_dashboard(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    assert promtool, "promtool is missing: scripts/install-packages prometheus"
+    mounted = dict(
+        volume.split(":")[:2] for name in OBSERVES for volume in SERVICES[name]["volumes"]
+    )
+    for source, place in mounted.items():
+        if place.startswith("/etc/prometheus/"):
+            shutil.copy(ROOT / source, tmp_path / Path(place).name)
+    subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], check=True)
+    read: dict[str, Any] = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    targets = {
+        target
+        for job in read["scrape_configs"]
+        for found in job["static_configs"]
+        for target in found["targets"]
+    }
+    targets |= {
+        f"{name}:{found['port']}"
+        for job in read["scrape_configs"]
+        for found in job.get("dns_sd_configs", [])
+        for name in found["names"]
+    }
+    ports = {
+        f"{name}:{port}"
+        for name in LISTENS
+        for variable, port in environment(name).items()
+        if variable.endswith("METRICS_PORT")
+    }
+    assert targets == ports
+    assert len(targets) == len(LISTENS)
+    assert all(job["job_name"].startswith("waystation-") for job in read["scrape_configs"])
+    (source,) = yaml.safe_load((ROOT / "deploy/compose/grafana-datasources.yml").read_text())[
+        "datasources"
+    ]
+    host, _, port = source["url"].removeprefix("http://").partition(":")
+    assert SERVICES[host]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    (provider,) = yaml.safe_load((ROOT / "deploy/compose/grafana-dashboards.yml").read_text())[
+        "providers"
+    ]
+    assert mounted["./deploy/grafana"] == provider["options"]["path"]
+    collector = yaml.safe_load((ROOT / "deploy/compose/collector.yml").read_text())
+    used = collector["service"]["pipelines"]["traces"]
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(used[kind]) == set(collector[kind])
+    endpoint = collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
+    said = re.search(
+        r"OTEL_EXPORTER_OTLP_ENDPOINT=http://(\S+)", (ROOT / ".env.example").read_text()
+    )
+    assert said is not None
+    assert said[1] == f"collector:{endpoint.rpartition(':')[2]}"
 
 
 def asked(name: str) -> list[str]:
