@@ -116,7 +116,7 @@ demo-agent: setup ## Ask the research agent a question, on an embedded Waystatio
 	@$(bin)/python scripts/demo $(if $(STAY),--stay) research_agent $(DEMO_ARGS)
 
 .PHONY: up
-up: setup rabbitmq ## Start the production setup on this machine: RabbitMQ, Postgres, API, two routers, handlers
+up: setup rabbitmq ## Start the production setup on this machine: RabbitMQ, Postgres, API, two routers, handlers, and Prometheus if it is installed
 	@$(bin)/python scripts/production up
 
 .PHONY: down

@@ -9,13 +9,16 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psycopg
+import yaml
 
 from localservers.health import serves
 from localservers.ports import accepts_connections, free_port
@@ -42,7 +45,10 @@ USUAL_PORTS = {
     "router-1": 7401,
     "router-2": 7402,
     "handlers": 7500,
+    "prometheus": 9090,
 }
+METRICS_PORTS = {"api": 7410, "router-1": 7411, "router-2": 7412, "handlers": 7510}
+"""As in deploy/prometheus/prometheus.yml."""
 RESTART_PAUSE_SECONDS = 1.0
 
 
@@ -52,7 +58,8 @@ class NotStarted(Exception):
 
 def _ports() -> dict[str, int]:
     """A port for each server: asked for, usual, or free. Raises NotStarted."""
-    return {name: _port(name, usual) for name, usual in USUAL_PORTS.items()}
+    metrics = {f"{name}-metrics": usual for name, usual in METRICS_PORTS.items()}
+    return {name: _port(name, usual) for name, usual in {**USUAL_PORTS, **metrics}.items()}
 
 
 def _port(name: str, usual: int) -> int:
@@ -68,7 +75,7 @@ def _port(name: str, usual: int) -> int:
 
 
 class Kept:
-    """One of our own processes, started again when it ends."""
+    """One of our processes, started again when it ends."""
 
     def __init__(self, name: str, port: int, argv: list[str | Path], env: dict[str, str]) -> None:
         self.name, self.address = name, f"127.0.0.1:{port}"
@@ -133,6 +140,13 @@ def keep() -> int:
         kept[-1].child.wait_for_output("registered", timeout=60)
         # The page is some seconds behind: what is printed next must be on it.
         wait_until(lambda: _shown_routers(rabbitmq) == 2, timeout=30, what="the management page")
+        prometheus = _prometheus(ports)
+        if prometheus is not None:
+            kept.append(prometheus)
+            stack.callback(prometheus.child.stop)
+            prometheus.child.wait_ready(
+                lambda: _is_ready(prometheus.address), what="it to be ready"
+            )
         signal.signal(signal.SIGTERM, stop)
         _write_environment(kept[0].address)
         servers = {"postgres": postgres, "rabbitmq": rabbitmq}
@@ -205,7 +219,12 @@ def _certificate(name: str) -> dict[str, str]:
 
 
 def _api(ports: dict[str, int], engine: dict[str, str]) -> Kept:
-    env = {**engine, **of_server("api"), "WAYSTATION_API_PORT": str(ports["api"])}
+    env = {
+        **engine,
+        **of_server("api"),
+        "WAYSTATION_API_PORT": str(ports["api"]),
+        "WAYSTATION_METRICS_PORT": str(ports["api-metrics"]),
+    }
     return Kept("api", ports["api"], [BINARIES / "waystation-api"], env)
 
 
@@ -215,7 +234,12 @@ def _routers(ports: dict[str, int], engine: dict[str, str]) -> list[Kept]:
             name,
             ports[name],
             [BINARIES / "waystation-router"],
-            {**engine, **of_server("router"), "WAYSTATION_ROUTER_PORT": str(ports[name])},
+            {
+                **engine,
+                **of_server("router"),
+                "WAYSTATION_ROUTER_PORT": str(ports[name]),
+                "WAYSTATION_METRICS_PORT": str(ports[f"{name}-metrics"]),
+            },
         )
         for name in ("router-1", "router-2")
     ]
@@ -228,8 +252,38 @@ def _handlers(ports: dict[str, int]) -> Kept:
         "WAYSTATION_IDENTITY_KEYS_FILE": str(SECURITY / "handlers" / "identity-keys"),
         "WAYSTATION_ADDRESS": f"127.0.0.1:{ports['api']}",
         "WAYSTATION_HANDLER_PORT": str(ports["handlers"]),
+        "WAYSTATION_HANDLER_METRICS_PORT": str(ports["handlers-metrics"]),
     }
     return Kept("handlers", ports["handlers"], [sys.executable, "-m", "insurance_claim"], env)
+
+
+def _prometheus(ports: dict[str, int]) -> Kept | None:
+    """It reads all of them, with the alarms of this repository; None where it is not installed."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        return None
+    source = ROOT / "deploy" / "prometheus"
+    text = (source / "prometheus.yml").read_text()
+    for name, usual in METRICS_PORTS.items():
+        text = text.replace(f"127.0.0.1:{usual}", f"127.0.0.1:{ports[f'{name}-metrics']}")
+    settings = yaml.safe_load(text)
+    settings["rule_files"] = [str(source / file) for file in settings["rule_files"]]
+    folder = FOLDER / "prometheus"
+    folder.mkdir(exist_ok=True)
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    argv: list[str | Path] = [
+        binary,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{ports['prometheus']}",
+    ]
+    return Kept("prometheus", ports["prometheus"], argv, {})
+
+
+def _is_ready(prometheus: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{prometheus}/-/ready"):
+        return True
+    return False
 
 
 def _write_environment(api: str) -> None:
