@@ -375,6 +375,23 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a_database_has_one_host",
+        "After a failover the Postgres that writes is found among several hosts",
+        "core/rpc/urls.py",
+        (('named.split(",") if parts.scheme in DATABASES else [named]', "[named]"),),
+        killers=("tests/rpc/test_settings.py::test_only_a_database_may_have_several_hosts",),
+    ),
+    Mutant(
+        "a_table_in_use_is_no_connection",
+        "Who migrates hears that a transaction uses a table",
+        "cli/commands/migrate.py",
+        (("said = _in_use if in_use else _unreachable", "said = _unreachable"),),
+        killers=(
+            "tests/cli/test_migrate.py::"
+            "test_a_table_in_use_is_not_waited_for_while_others_wait_behind",
+        ),
+    ),
+    Mutant(
         "wrong_settings_hide_the_parts",
         "What is wrong with settings, database and broker is told at once",
         "core/rpc/settings.py",
