@@ -28,8 +28,8 @@ MUTANTS = (
     Mutant(
         "labels_without_a_cap",
         "A metric has a bounded number of series",
-        "core/metrics/meters.py",
-        (("        if len(self._children) >= MOST_LABELS:", "        if False:"),),
+        "core/metrics/counts.py",
+        (("            if len(self._children) >= MOST_LABELS:", "            if False:"),),
         killers=(f"{TESTS}::test_above_the_cap_all_labels_are_other",),
     ),
     Mutant(

@@ -20,6 +20,8 @@ from waystation_cli.command_table.command import Command, Group
 from waystation_cli.command_table.installation import INSTALLATION, SCHEMA
 from waystation_cli.command_table.workflows import ACT, BEGIN, LOOK, START
 
+__all__ = ["SECTIONS", "commands", "find"]
+
 SECTIONS: Mapping[str, tuple[Command | Group, ...]] = {
     "Begin": BEGIN,
     "Start workflows": START,
