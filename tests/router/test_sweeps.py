@@ -76,7 +76,12 @@ class Places:
 
     def __init__(self, free: int) -> None:
         self.left = free
-        self.place_freed = asyncio.Event()
+        self.freed = asyncio.Event()
+
+    @property
+    def places(self) -> Places:
+        """The sweeper knows places as those of the calls."""
+        return self
 
     def free(self, task: TaskSpec) -> int:
         return self.left
@@ -89,7 +94,7 @@ class Places:
 
     def become_free(self, number: int) -> None:
         self.left += number
-        self.place_freed.set()
+        self.freed.set()
 
 
 @asynccontextmanager
