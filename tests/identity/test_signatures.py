@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -29,7 +30,8 @@ from waystation_core.rpc.attempts import Answered, Failed, NotSent
 from waystation_core.rpc.handler_calls import HandlerCalls
 from waystation_domain.endpoints import DEFAULT_ALLOWLIST, Allowlist
 from waystation_domain.task_spec import TaskSpec
-from waystation_router.endpoints import EndpointDirectory, condition
+from waystation_router.endpoints import EndpointDirectory, condition, connected_endpoint
+from waystation_router.endpoints.stream import EventStream
 from waystation_worker import (
     HandlerService,
     SettingsError,
@@ -264,6 +266,31 @@ async def test_another_endpoint_is_called_and_the_one_that_refused_is_asked_now_
         await eventually(accepted)
         [report] = router.report().values()
         assert (report["reachable"], report["last_error"]) == (True, "")
+
+
+async def test_an_endpoint_that_refuses_is_asked_again_by_a_single_call(
+    service: HandlerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that is refused while something is written to it may look broken, as if the task had begun."""
+    monkeypatch.setattr(condition, "REFUSED_SECONDS", 0.0)
+    streams: list[object] = []
+
+    def opened(*given: Any, **named: Any) -> EventStream:
+        streams.append(given)
+        return EventStream(*given, **named)
+
+    monkeypatch.setattr(connected_endpoint, "EventStream", opened)
+    ours = Signatures(write(tmp_path / "ours.pem", 1))
+    async with (
+        service.serving(port=0, register=False, identity_keys=[key(2).public]) as wrong,
+        directory(ours) as router,
+    ):
+        router.update([registration(wrong.port)])
+        for number in range(3):
+            asked = await router.call("claims", request("batched", number), 5)
+            assert isinstance(asked, NotSent)
+            assert "does not know" in asked.reason
+    assert len(streams) == 1
 
 
 async def test_a_stream_outlives_the_signature_that_it_was_opened_with(

@@ -77,6 +77,11 @@ class EndpointCondition:
         return self._connection.up and self._refusal is None and not self._circuit.is_open
 
     @property
+    def refuses_router(self) -> bool:
+        """Whether it did not accept this router's last call, because of who called."""
+        return self._refusal is not None
+
+    @property
     def state(self) -> str:
         """In one word: `ok`, `circuit_open`, `refusing` or `unreachable`."""
         if not self._connection.up:

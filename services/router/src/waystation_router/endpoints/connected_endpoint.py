@@ -233,6 +233,10 @@ class ConnectedEndpoint:
         channel = self.connection.channel
         if channel is None or self._no_stream_until > self._loop.time():
             return None
+        if self.condition.refuses_router:
+            # Asked by a single call, which always has the endpoint's status. A stream that is refused while its first
+            # message is written may have one of gRPC instead, and then its calls count as cut.
+            return None
         self._stream = EventStream(
             channel,
             reader=self._reader,
