@@ -1,4 +1,4 @@
-"""Callers: who is believed, for how long, and what each may do."""
+"""Callers: who is trusted, for how long, and what each may do."""
 
 from mutants.mutant import Mutant
 
@@ -9,7 +9,7 @@ _OWN = "tests/api/test_own_services.py::"
 MUTANTS = (
     Mutant(
         "a_jwt_of_any_issuer_is_believed",
-        "A JWT is believed only if it is of the issuer in the settings",
+        "A JWT is trusted only if it is of the issuer in the settings",
         "core/identity/jwt_tokens.py",
         (("            issuer=self._settings.issuer,\n", ""),),
         killers=(f"{_JWT}test_a_token_for_others_or_out_of_its_time_is_refused",),

@@ -1,4 +1,4 @@
-"""TLS: who is believed, what is shown, and that new files take effect without a failed call."""
+"""TLS: who is trusted, what is shown, and that new files take effect without a failed call."""
 
 from mutants.mutant import Mutant
 

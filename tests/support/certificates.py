@@ -60,7 +60,7 @@ class Pki:
         """Of a server."""
         return ServerTls(*self.pair("server", made), client_ca)
 
-    def client(self, *believed: str, made: Issued | None = None) -> ClientTls:
-        """Of a client that believes these authorities, and shows a certificate if it has one."""
+    def client(self, *trusted: str, made: Issued | None = None) -> ClientTls:
+        """Of a client that trusts these authorities, and shows a certificate if it has one."""
         cert, key = self.pair("client", made) if made is not None else (None, None)
-        return ClientTls(on=True, ca=self.ca(*believed), cert=cert, key=key)
+        return ClientTls(on=True, ca=self.ca(*trusted), cert=cert, key=key)

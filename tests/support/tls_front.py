@@ -36,7 +36,7 @@ async def tls_front(port_behind: int, certificate: Path, key: Path) -> AsyncIter
             behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", port_behind)
             await asyncio.gather(pump(reader, behind_writer), pump(behind_reader, writer))
         except (OSError, EOFError):
-            # The client did not believe the certificate.
+            # The client did not trust the certificate.
             pass
         finally:
             at_work.discard(task)

@@ -83,7 +83,7 @@ CASES: dict[
         lambda p: p.client("ours"),
         "",
         Problem.AUTHORITY_UNKNOWN,
-        "(CN=theirs) that is not believed here: set WAYSTATION_TLS_CA",
+        "(CN=theirs) that is not trusted here: set WAYSTATION_TLS_CA",
     ),
     "another name": (
         lambda p: p.server(issued("ours", "a.test", "b.test")),

@@ -208,7 +208,7 @@ async def test_publish_cancel_get_events_and_explain(
         newest_first=True,
         page_size=1000,
     )
-    with pytest.raises(ValueError, match="results: 'LOST' is none of SUCCESS"):
+    with pytest.raises(ValueError, match="results: 'LOST' is not one of SUCCESS"):
         await anext(client.history("claim-7", results=["LOST"]))
 
     first, second = pb.ListEventsResponse(next_page_token="more"), pb.ListEventsResponse()

@@ -153,14 +153,14 @@ async def test_conditions_are_checked_before_anything_is_sent(
         ({"task_id": "price"}, "there is no condition 'task_id'; there are created_after"),
         ({"task_ids": "price"}, r"task_ids must be a list; write \['price'\]"),
         ({"created_after": datetime(2026, 5, 1)}, "created_after has no time zone"),  # noqa: DTZ001
-        ({"states": ["open"]}, "states: 'open' is none of OPEN, RETRIED, DISCARDED"),
+        ({"states": ["open"]}, "states: 'open' is not one of OPEN, RETRIED, DISCARDED"),
     ]
     for conditions, text in wrong:
         with pytest.raises((TypeError, ValueError), match=text):
             _ = [one async for one in client.dead_letters.list(**conditions)]
-    with pytest.raises(ValueError, match="statuses: 'DONE' is none of ACTIVE"):
+    with pytest.raises(ValueError, match="statuses: 'DONE' is not one of ACTIVE"):
         _ = [one async for one in client.list(statuses=["DONE"])]
-    with pytest.raises(ValueError, match="results: 'failed' is none of SUCCESS, FAILED"):
+    with pytest.raises(ValueError, match="results: 'failed' is not one of SUCCESS, FAILED"):
         _ = [one async for one in client.history("claim-7", results=["failed"])]
     with pytest.raises(TypeError, match=r"results must be a list; write \['FAILED'\]"):
         _ = [one async for one in client.history("claim-7", results="FAILED")]

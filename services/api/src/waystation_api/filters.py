@@ -198,7 +198,7 @@ def _check_correlation_id(value: str, field: str) -> str:
     if value:
         return limits.check_text(value, field)
     raise InvalidField(
-        f"{field} contains an empty text, which is no correlation id. Remove it.", field=field
+        f"{field} contains an empty text, which is not a correlation id. Remove it.", field=field
     )
 
 

@@ -1,4 +1,4 @@
-"""TLS of calls: whom a client believes, which certificate it shows, and channels made with that."""
+"""TLS of calls: whom a client trusts, which certificate it shows, and channels made with that."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MACHINES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
-"""Where systems keep the authorities that they believe: Debian, Fedora, Alpine and macOS."""
+"""Where systems keep the authorities that they trust: Debian, Fedora, Alpine and macOS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class ClientTls:
         if found is None:
             raise BadTls(
                 [
-                    f"this machine has no list of authorities to believe: set {self.words.ca} to a file with yours."
+                    f"this machine has no list of authorities to trust: set {self.words.ca} to a file with yours."
                 ]
             )
         return read_authorities_of_machine(Named("the authorities of this machine", found))

@@ -97,7 +97,7 @@ class _Place:
                 return False
 
     async def certificate(self) -> bytes:
-        """The server's certificate, believed or not."""
+        """The server's certificate, trusted or not."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -181,7 +181,7 @@ async def _unbelieved(
     issuer = f" ({certificate.issuer.rfc4514_string()})" if certificate is not None else ""
     return Diagnosis(
         Problem.AUTHORITY_UNKNOWN,
-        f"the server's certificate was issued by an authority{issuer} that is not believed here: set "
+        f"the server's certificate was issued by an authority{issuer} that is not trusted here: set "
         f"{tls.words.ca} to the certificate of that authority",
     )
 

@@ -63,7 +63,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Certificates of authorities that are believed."""
+    """Certificates of authorities that are trusted."""
 
     pem: bytes
     ending: Ending | None
@@ -117,7 +117,7 @@ def read_identity(cert: Named, key: Named) -> Identity:
 
 
 def read_authorities(file: Named) -> Authorities:
-    """Authorities to believe. Raises BadTls if none of them is valid now."""
+    """Authorities to trust. Raises BadTls if none of them is valid now."""
     faults = _faults_of_library()
     pem, certificates = _certificates(file, faults)
     now = _now()

@@ -77,6 +77,6 @@ def enum_numbers(kind: Any, prefix: str, names: Iterable[str], what: str) -> lis
     found = []
     for name in texts(names, what):
         if name not in known:
-            raise ValueError(f"{what}: {name!r} is none of {', '.join(known)}")
+            raise ValueError(f"{what}: {name!r} is not one of {', '.join(known)}")
         found.append(numbers[prefix + name])
     return found

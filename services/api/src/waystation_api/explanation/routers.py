@@ -74,7 +74,7 @@ def _missing(pool: Pool, since: datetime, pools: Sequence[Pool]) -> NoRouter | N
         return NoRouter(
             pool.name,
             since,
-            own[0].lower() + own[1:],
+            own,
             "Start one: `waystation-router`. `waystation status` shows the routers.",
             None,
         )

@@ -28,8 +28,8 @@ def new(
 ) -> None:
     """Make a preshared key, and add its hash to a file.
 
-    The key is shown once. The file is made if it does not exist; servers read it again when it changes. Several keys may have one name: so one
-    is replaced.
+    The key is shown once. The file is made if it does not exist; servers read it again when it changes. To replace
+    a key, add another one with the same name, and remove the old one afterwards.
     """
     # Only here: other commands need nothing of the engine, and start faster without it.
     from waystation_core.identity.keys_file import digest_of_key, new_key
@@ -71,7 +71,7 @@ def add(file: Path, entry: dict[str, Any]) -> None:
     except BadKeys as bad:
         raise _not_usable(file, " ".join(bad.faults).replace(str(new), str(file))) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _not_usable(file, f"{file} is no file of keys.") from None
+        raise _not_usable(file, f"{file} is not a file of keys.") from None
     except OSError as error:
         raise _not_usable(file, f"{file} cannot be written: {error.strerror}.") from None
 

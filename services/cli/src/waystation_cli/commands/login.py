@@ -41,7 +41,9 @@ def login(
     profile: Name = profiles.DEFAULT,
     ca: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Authorities of the server's certificate: TLS is used."),
+        typer.Option(
+            metavar="FILE", help="The certificate authorities to trust; with it, calls use TLS."
+        ),
     ] = None,
     address: Address = DEFAULT_ADDRESS,
     as_json: AsJson = False,
@@ -81,7 +83,7 @@ def _asked_for() -> str:
         raise CommandFailed(
             code="INVALID_ARGUMENT",
             reason="TOKEN_NOT_USABLE",
-            message="That is no token: one line of characters without blanks.",
+            message="That is not a token. A token is one line of characters without blanks.",
             hint="An admin makes one with `waystation tokens create`, or with `waystation keys new`.",
         )
     return token

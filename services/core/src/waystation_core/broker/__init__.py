@@ -23,7 +23,7 @@ def open_broker(url: str, *, role: str, ca: Path | None = None) -> Broker:
 
     `url` is `amqp://user:password@host:port/vhost` (`amqps://` with TLS), or `memory://` for one in this
     process, whose servers share the object. `role` (`api`, `router`) is part of the connections' names. `ca` is a
-    PEM file of authorities for `amqps://`; None: those that this machine believes.
+    PEM file of authorities for `amqps://`; None: those that this machine trusts.
     Raises ValueError for any other url.
     """
     if url == IN_PROCESS_URL:

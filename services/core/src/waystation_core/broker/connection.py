@@ -65,7 +65,7 @@ def process_name(role: str, pool: str | None = None) -> str:
 
 
 class Parameters(pika.URLParameters):  # type: ignore[misc]  # pika is untyped
-    """pika's parameters, with the file of the authorities that an `amqps://` url believes."""
+    """pika's parameters, with the file of the authorities that an `amqps://` url trusts."""
 
     def __init__(self, url: str, ca: Path | None) -> None:
         super().__init__(url)

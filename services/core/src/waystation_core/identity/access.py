@@ -33,7 +33,7 @@ from waystation_core.rpc.roles import OF_SEVERAL_NAMESPACES, OF_THE_INSTALLATION
 from waystation_domain.errors import StoreUnavailable, Unauthenticated, WaystationError
 
 KEPT_SECONDS = 25.0
-"""Seconds that a valid credential is believed without asking again. Contracts and docs say 30."""
+"""Seconds that a valid credential is trusted without asking again. Contracts and docs say 30."""
 
 _MOST_KEPT = 10_000
 """Credentials that are remembered at once; the one that was not used for longest is forgotten."""

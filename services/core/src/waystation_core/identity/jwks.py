@@ -29,7 +29,7 @@ from waystation_tls import stamp_of
 BETWEEN_SECONDS = 10.0
 """The set is read at most this often."""
 OLD_SECONDS = 300.0
-"""A set that was read so long ago is read again: this bounds how long a withdrawn key is believed."""
+"""A set that was read so long ago is read again: this bounds how long a withdrawn key is trusted."""
 FETCH_SECONDS = 5.0
 MAX_BYTES = 1024 * 1024
 MAX_KEYS = 100

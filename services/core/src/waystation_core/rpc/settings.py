@@ -193,11 +193,11 @@ class ServerSettings(Settings):
     handler_tls: Literal["off", "required"] | None = None
     """Whether handlers are called over TLS; by default if `handler_tls_ca` is set."""
     handler_tls_ca: Path | None = None
-    """Authorities of handlers' certificates: a PEM file. None: those that this machine believes."""
+    """Authorities of handlers' certificates: a PEM file. None: those that this machine trusts."""
     signing_key: Path | None = None
     """Signs the calls to handlers, so that they know who calls: a PEM file with an Ed25519 private key."""
     broker_ca: Path | None = None
-    """Authorities of the broker's certificate: a PEM file. None: those that this machine believes."""
+    """Authorities of the broker's certificate: a PEM file. None: those that this machine trusts."""
     max_events_per_workflow: int = Field(MAX_EVENTS_PER_INSTANCE, ge=1, le=1_000_000)
     stop_grace_seconds: float = Field(10.0, ge=0.0, le=600.0)
     """How long calls in flight may take to finish after SIGTERM."""
