@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant(
         "an_answer_without_a_code_is_unknown",
         "A call that was answered counts as OK",
-        "core/metrics/calls.py",
+        "core/metrics/rpc_calls.py",
         (('"OK" if ended else "CANCELLED"', '"UNKNOWN" if ended else "CANCELLED"'),),
         killers=(f"{TESTS}::test_calls_are_counted_by_method_and_by_how_they_end",),
     ),

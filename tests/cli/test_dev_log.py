@@ -18,7 +18,7 @@ from router.given import INSTANCE
 from support.waiting import eventually
 
 from waystation_cli.embedded.dev_log import DevLog
-from waystation_core.few_lines import LINES_EACH_SECOND
+from waystation_core.log_limit import LINES_EACH_SECOND
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_domain.actions import Start
 from waystation_domain.commit import HistoryEntry, InstanceCommit

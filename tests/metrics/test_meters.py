@@ -21,9 +21,9 @@ from waystation.v1 import system_service_pb2_grpc
 from waystation_api.settings import ApiSettings
 from waystation_api.system.gauges import SystemGauges
 from waystation_core.metrics import definitions
-from waystation_core.metrics.calls import CallMeter
 from waystation_core.metrics.meters import OTHER, Meters
 from waystation_core.metrics.port import serve_metrics
+from waystation_core.metrics.rpc_calls import CallMeter
 from waystation_core.metrics.workflows import WorkflowMeter
 from waystation_core.ports.store import Loaded, SystemNumbers
 from waystation_core.rpc.channels import open_channel

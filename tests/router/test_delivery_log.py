@@ -9,7 +9,7 @@ import pytest
 from router.given import INSTANCE
 from structlog.testing import capture_logs
 
-from waystation_core.few_lines import LINES_EACH_SECOND
+from waystation_core.log_limit import LINES_EACH_SECOND
 from waystation_core.ports.store import Loaded
 from waystation_core.relay.ends_log import EndsLog
 from waystation_domain.commit import EventFacts, InstanceCommit

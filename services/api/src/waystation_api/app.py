@@ -65,12 +65,12 @@ from waystation_api.workflows.watches import Watches
 from waystation_core.background import BackgroundLoop, Contact, run_loop, through_outages, turns
 from waystation_core.decisions import Decisions
 from waystation_core.identity.access import Denial
-from waystation_core.identity.namespaces import set_existing
+from waystation_core.identity.configured_access import access_of
+from waystation_core.identity.existing_namespaces import set_existing
 from waystation_core.identity.signatures import Signatures
-from waystation_core.identity.ways import access_of
-from waystation_core.metrics.calls import CallMeter
 from waystation_core.metrics.definitions import SYSTEM_EVERY_SECONDS
 from waystation_core.metrics.meters import Meters
+from waystation_core.metrics.rpc_calls import CallMeter
 from waystation_core.metrics.servers import read_certificates, read_server
 from waystation_core.metrics.workflows import WorkflowMeter
 from waystation_core.ports.broker import Broker

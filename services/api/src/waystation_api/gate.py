@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from waystation_core.identity.namespaces import set_existing
+from waystation_core.identity.existing_namespaces import set_existing
 from waystation_core.rpc.method_interceptor import CONTRACT, with_behaviour
 from waystation_domain.errors import StoreUnavailable
 

@@ -12,7 +12,7 @@ from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
 from waystation_core.metrics.port import serve_metrics
 from waystation_core.metrics.servers import read_pools
-from waystation_core.parts import faults_of_parts
+from waystation_core.needed_servers import faults_of_needed_servers
 from waystation_core.rpc import process
 from waystation_core.store.api_tokens import PostgresTokenStore
 from waystation_core.store.audit import PostgresAuditStore
@@ -25,7 +25,7 @@ from waystation_core.store.readiness import wait_for_store
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_core.store.schema import WrongSchema
 
-_parts = partial(faults_of_parts, role="api")
+_parts = partial(faults_of_needed_servers, role="api")
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
-from waystation_core.identity.namespaces import existing_namespace
+from waystation_core.identity.existing_namespaces import existing_namespace
 from waystation_core.identity.principal import namespace_meant
 from waystation_core.tracing.trace_context import OF_TRACES
 from waystation_domain import limits

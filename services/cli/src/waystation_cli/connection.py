@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from waystation_cli import namespace, profiles
-from waystation_cli.bearer import with_token
+from waystation_cli.credentials import with_token
 from waystation_cli.failures import CommandFailed, bad_tls_settings, explain_rpc_error
 from waystation_cli.render.documents import error_text
 from waystation_cli.render.text import addressed, advise_with, plain, quoted

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import structlog
 
-from waystation_core.few_lines import FewLines
+from waystation_core.log_limit import LogLimit
 from waystation_core.tracing.trace_context import TRACEPARENT, log_fields, parse
 from waystation_domain.failures import is_last
 from waystation_domain.outcomes import AttemptError, Cut, Reply, Verdict
@@ -18,7 +18,7 @@ class DeliveryLog:
     """Writes them. Lines that are left out of a second are counted in a line at its end."""
 
     def __init__(self) -> None:
-        self.few = FewLines(self._tell_left_out)
+        self.few = LogLimit(self._tell_left_out)
 
     def concluded(self, handling: Handling, call: DeliveryCall, verdict: Verdict) -> None:
         """A result was committed, or was committed before."""

@@ -16,10 +16,10 @@ import structlog
 
 from waystation_core.broker import open_broker
 from waystation_core.failpoints import Failpoints
-from waystation_core.identity.ways import access_of
+from waystation_core.identity.configured_access import access_of
 from waystation_core.metrics.port import serve_metrics
 from waystation_core.metrics.servers import read_certificates, read_pools
-from waystation_core.parts import faults_of_parts
+from waystation_core.needed_servers import faults_of_needed_servers
 from waystation_core.rpc import process
 from waystation_core.rpc.server import RpcServer
 from waystation_core.rpc.settings import BadSettings, variable
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 READY_EVERY_SECONDS = 0.5
 
-_parts = partial(faults_of_parts, role="router")
+_parts = partial(faults_of_needed_servers, role="router")
 
 
 async def serve(settings: RouterSettings) -> None:

@@ -15,9 +15,8 @@ from waystation_tls.files import (
     Ending,
     Identity,
     can_be_read,
-    ending_soon,
 )
-from waystation_tls.reminder import EndReminder
+from waystation_tls.reminder import EndReminder, ending_soon
 from waystation_tls.servers import ServerCredentials, ServerMaterial, ServerTls
 from waystation_tls.watched import LOOK_SECONDS, News
 

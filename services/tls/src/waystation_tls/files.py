@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     # A tenth of a second, which a process without TLS does not spend.
     from cryptography import x509
-
-ENDS_SOON = timedelta(days=14)
-"""A certificate that ends sooner is reported."""
 
 
 class BadTls(Exception):
@@ -86,12 +83,6 @@ def endings(*parts: Identity | Authorities | None) -> list[Ending]:
     """When these end, the first first."""
     known = [part.ending for part in parts if part is not None and part.ending is not None]
     return sorted(known, key=lambda each: each.ends_at)
-
-
-def ending_soon(found: Iterable[Ending], now: datetime | None = None) -> list[Ending]:
-    """Those that end within `ENDS_SOON`."""
-    latest = (now or _now()) + ENDS_SOON
-    return [each for each in found if each.ends_at < latest]
 
 
 def read_identity(cert: Named, key: Named) -> Identity:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
-from waystation_tls.files import Ending, ending_soon
+from waystation_tls.files import Ending
 
+ENDS_SOON = timedelta(days=14)
+"""A certificate that ends sooner is reported."""
 AGAIN_SECONDS = 24 * 3600.0
+
+
+def ending_soon(found: Iterable[Ending], now: datetime | None = None) -> list[Ending]:
+    """Those that end within `ENDS_SOON`."""
+    latest = (now or datetime.now(UTC)) + ENDS_SOON
+    return [each for each in found if each.ends_at < latest]
 
 
 class EndReminder:

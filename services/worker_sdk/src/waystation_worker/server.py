@@ -14,7 +14,6 @@ from grpc_reflection.v1alpha import reflection
 from waystation.v1 import task_handler_service_pb2, task_handler_service_pb2_grpc
 from waystation_tls import LOOK_SECONDS, ClientCredentials, ServerCredentials
 from waystation_worker.addresses import DEFAULT_NAMESPACE, host_and_port
-from waystation_worker.admission import SignedCallsOnly
 from waystation_worker.certificates import CertificateLook
 from waystation_worker.channels import SERVER_OPTIONS, is_taken, open_channel, open_port
 from waystation_worker.errors import SettingsError, WaystationError
@@ -24,6 +23,7 @@ from waystation_worker.registration import Registration
 from waystation_worker.router_identity import RouterIdentity
 from waystation_worker.servicer import TaskServicer
 from waystation_worker.settings import Settings
+from waystation_worker.signed_calls import SignedCallsOnly
 from waystation_worker.tasks import HostedTask
 
 logger = logging.getLogger("waystation_worker")

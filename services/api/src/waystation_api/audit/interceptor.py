@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from waystation_api.audit.calls import set_audited_call
+from waystation_api.audit.audited_call import set_audited_call
 from waystation_api.audit.entries import entry_of
 from waystation_api.audit.refusals import Refusals
 from waystation_core.identity.principal import caller

@@ -10,7 +10,7 @@ from uuid import UUID
 import grpc
 
 from waystation.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.dead_letters.bulk import BulkDeadLetters, BulkRequest
 from waystation_api.filters import dead_letter_filter, target_of
 from waystation_api.pages import Key, Page, fill

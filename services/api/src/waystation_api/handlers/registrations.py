@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from waystation.v1 import handler_pb2, handler_registry_service_pb2
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.handlers.catch_ups import catch_up
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_conversion import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import structlog
 
 from waystation.v1 import handler_registry_service_pb2
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_core.decisions import Decision, Decisions
 from waystation_core.ports.store import EngineStore, RegistryStore

@@ -9,7 +9,7 @@ import grpc
 import structlog
 
 from waystation.v1 import namespace_service_pb2, namespace_service_pb2_grpc
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.namespaces.messages import (
     description_from_proto,
     limits_from_proto,

@@ -11,7 +11,7 @@ import grpc
 import structlog
 
 from waystation.v1 import token_service_pb2, token_service_pb2_grpc
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.pages import Key, Page, fill
 from waystation_api.tokens.grants import grants_from_proto, token_to_proto
 from waystation_conversion import seconds_from_proto

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.requests import check_namespace, check_request_id, digest_of
 from waystation_api.workflows.instance_queues import InstanceQueues
 from waystation_core.decisions import Decision, Decisions, Request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waystation.v1 import workflow_service_pb2
-from waystation_api.audit.calls import audited_call
+from waystation_api.audit.audited_call import audited_call
 from waystation_api.handlers.tasks import task_ids
 from waystation_api.requests import (
     check_instance,

@@ -13,7 +13,6 @@ import typer
 
 from waystation.v1.handler_registry_service_pb2 import ListHandlersRequest
 from waystation_cli import profiles
-from waystation_cli.bearer import is_token
 from waystation_cli.connection import (
     CALL_SECONDS,
     DEFAULT_ADDRESS,
@@ -22,6 +21,7 @@ from waystation_cli.connection import (
     open_channel,
     reporting_failures,
 )
+from waystation_cli.credentials import is_token
 from waystation_cli.failures import CommandFailed, explain_rpc_error
 from waystation_cli.output import AsJson
 from waystation_cli.render import login as told

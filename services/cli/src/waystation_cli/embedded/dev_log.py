@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from waystation_cli.render import dev_lines
-from waystation_core.few_lines import FewLines
+from waystation_core.log_limit import LogLimit
 from waystation_core.ports.store import Registration, RegistrySnapshot
 from waystation_domain.actions import Start
 from waystation_domain.commit import HistoryEntry, InstanceCommit
@@ -51,7 +51,7 @@ class DevLog:
         self._all_of_engine = all_of_engine
         self._lost: set[str] = set()
         """Addresses of registered endpoints that were reported as not reachable."""
-        self._few = FewLines(lambda _, left_out: self._print(dev_lines.left_out(left_out)))
+        self._few = LogLimit(lambda _, left_out: self._print(dev_lines.left_out(left_out)))
         self._tasks: dict[TaskKey, TaskSpec] = {}
         self._endpoints: dict[tuple[str, str, str, int], Registration] = {}
 

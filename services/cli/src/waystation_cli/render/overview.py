@@ -31,7 +31,7 @@ from waystation_cli.render.text import (
     when_in_column,
     zone,
 )
-from waystation_tls.files import ENDS_SOON
+from waystation_tls.reminder import ENDS_SOON
 
 
 def print_more(out: Console, shown: int) -> None:

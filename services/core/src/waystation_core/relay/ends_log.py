@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from waystation_core.few_lines import FewLines
+from waystation_core.log_limit import LogLimit
 from waystation_core.ports.store import RegistrySnapshot
 from waystation_domain.actions import Start
 from waystation_domain.commit import InstanceCommit
@@ -19,7 +19,7 @@ class EndsLog:
     """An Observer that writes them. Lines that are left out of a second are counted in a line at its end."""
 
     def __init__(self) -> None:
-        self.few = FewLines(self._tell_left_out)
+        self.few = LogLimit(self._tell_left_out)
 
     def started(self, starts: Sequence[Start]) -> None:
         """See Observer."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from waystation_core.ports.store import DeadLetterFilter
 from waystation_core.store import states, tables
 from waystation_core.store.dead_letter_rows import OPEN_COLUMNS
-from waystation_core.store.question import Given, columns, conditions
+from waystation_core.store.optional_conditions import Given, columns, conditions
 
 LETTERS = tables.dead_letters.alias("l")
 _EVENTS = tables.events.alias("e")

@@ -50,7 +50,7 @@ from waystation_core.store.dead_letter_rows import (
     open_dead_letter,
 )
 from waystation_core.store.locked import facts
-from waystation_core.store.question import Given, ask, columns, conditions
+from waystation_core.store.optional_conditions import Given, ask, columns, conditions
 from waystation_domain.errors import DeadLetterNotFound
 from waystation_domain.model import (
     DEFAULT_NAMESPACE,

@@ -97,7 +97,7 @@ class LockedInstance:
     ) -> list[OpenDeadLetter]:
         # Only an API asks this: a router need not import SQLAlchemy.
         from waystation_core.store.dead_letter_filter import open_dead_letters, values_of
-        from waystation_core.store.question import ask
+        from waystation_core.store.optional_conditions import ask
 
         values = {
             **values_of(filter, self.instance.namespace),

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from waystation_core.ports.store import WorkflowFilter, WorkflowsFound
 from waystation_core.store import rows, states, tables
 from waystation_core.store.connections import ConnectionPool, connection_of, fetch
-from waystation_core.store.question import Given, ask, columns, conditions
+from waystation_core.store.optional_conditions import Given, ask, columns, conditions
 from waystation_domain.model import DEFAULT_NAMESPACE, Instance
 
 _WALK = tables.workflow_instances.alias("w")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 LINES_EACH_SECOND = 20
 
 
-class FewLines:
+class LogLimit:
     """The rule itself, for one log: whether there is room for a line in this second."""
 
     def __init__(self, tell: Callable[[int, int], None]) -> None:

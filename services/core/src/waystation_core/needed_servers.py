@@ -10,7 +10,9 @@ from waystation_core.rpc.settings import revealed
 from waystation_core.store.fitness import database_faults
 
 
-def faults_of_parts(known: Mapping[str, Any], *, role: str) -> list[Coroutine[Any, Any, list[str]]]:
+def faults_of_needed_servers(
+    known: Mapping[str, Any], *, role: str
+) -> list[Coroutine[Any, Any, list[str]]]:
     """One check for each part whose address is known. `known` are the valid settings by field; `role` is
     `api` or `router`."""
     return [
