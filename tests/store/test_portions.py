@@ -23,7 +23,7 @@ from waystation_core.ports.store import (
     ToCatchUp,
     WorkflowFilter,
 )
-from waystation_core.store import leases, question, sweeps, workflow_lists
+from waystation_core.store import leases, optional_conditions, sweeps, workflow_lists
 from waystation_core.store.engine import PostgresEngineStore
 from waystation_core.store.registry import PostgresRegistryStore
 from waystation_domain.idle import Ending, Idle
@@ -357,7 +357,7 @@ async def test_a_list_walks_over_instances_in_portions(
 ) -> None:
     monkeypatch.setattr(workflow_lists, "_WALKED", 4)
     # Statements are made once, with the number in them: those of other tests have another one.
-    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
+    monkeypatch.setattr(optional_conditions, "_compiled", optional_conditions._compiled.__wrapped__)
     (wanted, *_) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows("UPDATE workflow_instances SET workflow_type = 'rare' WHERE key = %s", wanted)
     # So many types have no index together, and are not read one by one.
@@ -379,7 +379,7 @@ async def test_a_list_leaves_nothing_out_that_others_complete_beside(
 ) -> None:
     """What completes leaves the index that the list walks along; it ends where it has looked, not later."""
     monkeypatch.setattr(workflow_lists, "_WALKED", 2)
-    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
+    monkeypatch.setattr(optional_conditions, "_compiled", optional_conditions._compiled.__wrapped__)
     _, wanted, _, newest = [(await engine.started())[0].key for _ in range(4)]
     await engine.rows(
         "UPDATE workflow_instances SET idle = %s WHERE key = %s",
@@ -423,7 +423,7 @@ async def test_what_few_instances_have_is_found_at_once(
 ) -> None:
     """However many others there are: none of these is walked over."""
     monkeypatch.setattr(workflow_lists, "_WALKED", 2)
-    monkeypatch.setattr(question, "_compiled", question._compiled.__wrapped__)
+    monkeypatch.setattr(optional_conditions, "_compiled", optional_conditions._compiled.__wrapped__)
     (wanted, *others) = [(await engine.started())[0].key for _ in range(10)]
     await engine.rows(
         "UPDATE workflow_instances SET workflow_type = 'rare', status = 4, idle = %s, "
