@@ -6,6 +6,8 @@ import asyncio
 import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import eq
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ import pytest
 from prometheus_client import generate_latest
 from router.given import INSTANCE
 from support.running_api import refusal
+from support.waiting import eventually
 
 from localservers.ports import free_port
 from waystation.v1 import system_service_pb2 as pb
@@ -225,11 +228,16 @@ async def test_calls_are_counted_by_method_and_by_how_they_end(read: Read) -> No
         await servicer.waits.wait()
         waiting.cancel()
         assert await answer is grpc.StatusCode.CANCELLED
-    await server.stop(0)
     method = "waystation.v1.SystemService/GetSystemStatus"
+    name = "rpc_server_call_duration_seconds_count"
+
+    async def counted(code: str) -> float | None:
+        return read(name, rpc_method=method, rpc_response_status_code=code)
+
     for code in ("INVALID_ARGUMENT", "OK", "CANCELLED"):
-        name = "rpc_server_call_duration_seconds_count"
-        assert read(name, rpc_method=method, rpc_response_status_code=code) == 1.0, code
+        # The caller knows of its cancellation before the server does.
+        await eventually(partial(counted, code), until=partial(eq, 1.0), what=code)
+    await server.stop(0)
 
 
 def settings(**given: str) -> ApiSettings:

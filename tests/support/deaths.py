@@ -28,7 +28,9 @@ OPEN_AT_ONCE = 4
 DEATHS_AT_ONCE = 5
 MUTE_EVERY = 2.5
 DIES_WITHIN = 90.0
-ENDS_WITHIN = 90.0
+# Two deaths may hit one event: the router that had it, and the one that announced it again. The next announcement
+# comes two minutes after the second.
+ENDS_WITHIN = 150.0
 
 Act = Callable[["Scene", ChildProcess, str], Awaitable[None]]
 """Makes a server at an address go where it is to die."""
