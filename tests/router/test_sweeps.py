@@ -78,11 +78,6 @@ class Places:
         self.left = free
         self.freed = asyncio.Event()
 
-    @property
-    def places(self) -> Places:
-        """The sweeper knows places as those of the calls."""
-        return self
-
     def free(self, task: TaskSpec) -> int:
         return self.left
 
@@ -118,6 +113,7 @@ async def sweeper(
 
     committer = SimpleNamespace(results_committed=0, behind=behind)
     both: dict[str, Any] = {
+        "calls": SimpleNamespace(places=places),
         "pools": SimpleNamespace(now=SimpleNamespace(called=EVERY_TYPE, announced=EVERY_TYPE)),
         "ledger": SimpleNamespace(handlings=hands if hands is not None else {}),
         "committer": committer,
@@ -126,7 +122,6 @@ async def sweeper(
     claims = Claims(
         router_id="r-1",
         store=cast(Any, store),
-        calls=cast(Any, places),
         registries=only(SimpleNamespace(live_tasks=lambda: tasks)),
         endpoints=cast(
             Any,
@@ -147,7 +142,6 @@ async def sweeper(
         pool="default",
         prefetch=100,
         store=cast(Any, store),
-        calls=cast(Any, places),
         claims=claims,
         **both,
         **fakes,

@@ -124,5 +124,6 @@ async def test_a_write_that_fails_leaves_the_endpoint_time_to_say_why() -> None:
         ended=lambda stream, sent, unsent, status: ended.set_result(status),
     )
     stream.send(call(1))
-    assert await asyncio.wait_for(ended, 5) is grpc.StatusCode.UNAUTHENTICATED
+    async with asyncio.timeout(5):
+        assert await ended is grpc.StatusCode.UNAUTHENTICATED
     assert not stream.takes(call(2))

@@ -38,7 +38,7 @@ from waystation_domain import limits
 from waystation_domain.errors import InvalidField
 from waystation_domain.lifecycle import INPUT_PROVIDED, INPUT_TIMED_OUT
 from waystation_domain.model import Event, NewEvent
-from waystation_domain.outcomes import AttemptError, Cut, Outcome, Pending, Reply
+from waystation_domain.outcomes import AttemptError, Outcome, Pending, Reply
 from waystation_router.ledger import DeliveryCall, Handling
 
 _LOW_HALF = (1 << 64) - 1
@@ -126,7 +126,7 @@ class ExportedSpans:
         elif isinstance(outcome, Pending):
             span.set_attribute("waystation.pending", True)
         else:
-            reason = outcome.reason if isinstance(outcome, AttemptError) else Cut.__name__.upper()
+            reason = outcome.reason if isinstance(outcome, AttemptError) else "CUT"
             span.set_attribute("error.type", reason)
             span.set_status(StatusCode.ERROR)
         span.end()

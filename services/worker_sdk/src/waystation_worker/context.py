@@ -16,6 +16,7 @@ from waystation_worker.data import DataList, DataObject, Recorder
 from waystation_worker.events import Event, typed
 from waystation_worker.reply import Reply
 from waystation_worker.times import DAY, Span, span, time_of
+from waystation_worker.tracing import traceparent_of
 from waystation_worker.values import Json, parse_pointer, plain, read_struct
 
 ModelT = TypeVar("ModelT")
@@ -121,7 +122,7 @@ class TaskContext(Reply):
     def traceparent(self) -> str:
         """The span to which this call belongs, as a W3C traceparent; empty outside of traces. With
         OpenTelemetry (`waystation-worker[traces]`) the current span is below it already."""
-        return self._request.traceparent or self._request.event.metadata.get("traceparent", "")
+        return traceparent_of(self._request)
 
     @property
     def deadline(self) -> datetime | None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from waystation.v1 import task_handler_service_pb2
+from waystation_worker.tracing import traceparent_of
 
 logger = logging.getLogger("waystation_worker")
 
@@ -109,7 +110,7 @@ def label(request: task_handler_service_pb2.HandleEventRequest) -> str:
         f"task={request.task_id} attempt={request.attempt} "
         f"workflow={request.context.workflow_instance_id} event={request.event.event_id}"
     )
-    traceparent = request.traceparent or request.event.metadata.get("traceparent", "")
+    traceparent = traceparent_of(request)
     if _TRACEPARENT.match(traceparent):
         name += f" trace_id={traceparent[3:35]} span_id={traceparent[36:52]}"
     return name

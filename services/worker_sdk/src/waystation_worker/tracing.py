@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from waystation.v1 import task_handler_service_pb2
+
 try:
     from opentelemetry import trace
     from opentelemetry.context import Context
@@ -24,6 +26,12 @@ else:
 
 _MAX_ENTRIES, _MAX_BYTES = 32, 4096
 """Of the metadata of a start."""
+
+
+def traceparent_of(request: task_handler_service_pb2.HandleEventRequest) -> str:
+    """The span to which a call belongs, as a W3C traceparent: the router's, else that which raised its event; empty
+    outside of traces."""
+    return request.traceparent or request.event.metadata.get("traceparent", "")
 
 
 def traced(function: Callable[[Any], Any], is_async: bool) -> Callable[[Any], Any]:

@@ -7,9 +7,15 @@ time. These belong to the thread of the event loop; another one may read them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Generic, TypeVar
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -22,31 +28,41 @@ OTHER = "other"
 class Count:
     """One counter."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_value",)
 
     def __init__(self, definition: Definition) -> None:
-        self.value = 0
+        self._value = 0
 
     def inc(self, number: int = 1) -> None:
         """Adds so many."""
-        self.value += number
+        self._value += number
+
+    def add_to(self, family: Any, values: tuple[str, ...]) -> None:
+        """Adds its sample, with these label values."""
+        family.add_metric(values, self._value)
 
 
 class Spread:
     """One histogram."""
 
-    __slots__ = ("_bounds", "counts", "total")
+    __slots__ = ("_bounds", "_counts", "_total")
 
     def __init__(self, definition: Definition) -> None:
         self._bounds = definition.buckets
         # Of each bucket alone; the last one is for what is above all bounds.
-        self.counts = [0] * (len(self._bounds) + 1)
-        self.total = 0.0
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._total = 0.0
 
     def observe(self, value: float) -> None:
         """Counts a value."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.total += value
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def add_to(self, family: Any, values: tuple[str, ...]) -> None:
+        """Adds its samples, with these label values: of each bucket with all below it, and the sum."""
+        total = self._total
+        bounds = map(floatToGoString, (*self._bounds, float("inf")))
+        family.add_metric(values, [*zip(bounds, accumulate(self._counts), strict=True)], total)
 
 
 Child = TypeVar("Child", Count, Spread)
@@ -76,31 +92,23 @@ class Labelled(Collector, Generic[Child]):
 
     def describe(self) -> list[Metric]:
         """See Collector."""
-        return [self._family()]
+        return [family_of(self._definition)]
 
     def collect(self) -> list[Metric]:
         """See Collector."""
-        family = self._family()
+        family = family_of(self._definition)
         for values, child in self._children.copy().items():
-            if isinstance(family, CounterMetricFamily):
-                assert isinstance(child, Count)
-                family.add_metric(values, child.value)
-            else:
-                assert isinstance(child, Spread)
-                family.add_metric(values, *_histogram(self._definition.buckets, child))
+            child.add_to(family, values)
         return [family]
 
-    def _family(self) -> CounterMetricFamily | HistogramMetricFamily:
-        known = self._definition
-        family = CounterMetricFamily if known.kind is Kind.COUNTER else HistogramMetricFamily
-        return family(known.name, known.help, labels=known.labels)
+
+_FAMILIES: dict[Kind, Any] = {
+    Kind.COUNTER: CounterMetricFamily,
+    Kind.GAUGE: GaugeMetricFamily,
+    Kind.HISTOGRAM: HistogramMetricFamily,
+}
 
 
-def _histogram(bounds: tuple[float, ...], child: Spread) -> tuple[list[tuple[str, float]], float]:
-    """The buckets, each with all below it, and the sum."""
-    total, counts, below = child.total, child.counts.copy(), 0
-    buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*bounds, float("inf")), counts, strict=True):
-        below += count
-        buckets.append((floatToGoString(bound), below))  # type: ignore[no-untyped-call]
-    return buckets, total
+def family_of(definition: Definition) -> Any:
+    """A metric of the client library without samples yet; `add_metric` adds one."""
+    return _FAMILIES[definition.kind](definition.name, definition.help, labels=definition.labels)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from waystation_core.metrics.counts import OTHER, Child, Count, Labelled, Spread
+from waystation_core.metrics.counts import OTHER, Child, Count, Labelled, Spread, family_of
 from waystation_core.metrics.definitions import MOST_LABELS, Definition, Kind
 
 Sample = tuple[tuple[str, ...], float]
@@ -28,7 +28,7 @@ class _Read(Collector):
         self.sources: list[Callable[[], Iterable[Sample]]] = []
 
     def describe(self) -> list[Metric]:
-        return [self._family()]
+        return [family_of(self._definition)]
 
     def collect(self) -> list[Metric]:
         sums: dict[tuple[str, ...], float] = {}
@@ -37,23 +37,16 @@ class _Read(Collector):
                 if values not in sums and len(sums) >= MOST_LABELS:
                     values = (OTHER,) * len(values)
                 sums[values] = sums.get(values, 0.0) + number
-        family = self._family()
+        family = family_of(self._definition)
         for values, number in sums.items():
             family.add_metric(values, number)
         return [family]
-
-    def _family(self) -> CounterMetricFamily | GaugeMetricFamily:
-        known = self._definition
-        family = CounterMetricFamily if known.kind is Kind.COUNTER else GaugeMetricFamily
-        return family(known.name, known.help, labels=known.labels)
 
 
 class Meters:
     """Makes each meter once, however many parts of the process ask for it. Tests make one of their own each."""
 
     def __init__(self) -> None:
-        # Twice as many series, which say when the process first counted something.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._made: dict[str, Labelled[Any]] = {}
